@@ -1,0 +1,100 @@
+# Everything is set up on the way: `make demo` and `make test` need only python3, make and a package registry.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+CODE   := $(wildcard src tests bench examples)
+
+# A stamp says which lock file the environment was last installed from.
+CREATED := $(VENV)/.created
+RUN     := $(VENV)/.installed-run
+DEV     := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test format lint types contracts unit quick fix bench crash kills fuzz docs wheel lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(RUN) ## the shop under three placements, with a kill on the way
+	$(BIN)/duetto demo
+
+# The parts -------------------------------------------------------------------------------------
+
+test: format lint types contracts unit ## everything that CI checks
+
+format: $(DEV) ## is the code formatted?
+	@echo '== format'
+	$(BIN)/ruff format --check $(CODE)
+
+lint: $(DEV) ## ruff
+	@echo '== lint'
+	$(BIN)/ruff check $(CODE)
+
+types: $(DEV) ## pyright, strict
+	@echo '== types'
+	$(BIN)/pyright
+
+contracts: $(DEV) ## who may import whom
+	@echo '== contracts'
+	$(BIN)/lint-imports --no-cache
+
+unit: $(DEV) ## the tests; ARGS="-k kernel" picks some
+	@echo '== tests'
+	$(BIN)/python -m pytest $(ARGS)
+
+quick: $(DEV) ## the tests without the slow ones
+	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+
+fix: $(DEV) ## format, and mend what ruff can
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+# The longer ones -------------------------------------------------------------------------------
+
+bench: $(DEV) ## the benchmarks, as a table
+	$(BIN)/python -m bench $(ARGS)
+
+kills: $(DEV) ## several hundred kill -9 at random instants and named points
+	$(BIN)/python -m tests.kills $(ARGS)
+
+crash: kills ## the same
+
+fuzz: $(DEV) ## the property tests with many more examples
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest --timeout=0 -k property $(ARGS)
+
+wheel: $(DEV) ## build the wheel into dist/
+	$(BIN)/python -m hatchling build --target wheel
+
+# The environment -------------------------------------------------------------------------------
+
+$(CREATED):
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("found Python " + sys.version.split()[0] + "; expected 3.11 or later; do: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv $(VENV) || { echo 'the venv module of Python is missing (on Debian: the package python3-venv)'; exit 1; }
+	@touch $@
+
+$(RUN): $(CREATED) requirements/run.txt pyproject.toml
+	@echo '== setting up $(VENV) (runtime)'
+	@$(PIP) install --require-hashes -r requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(RUN) requirements/dev.txt
+	@echo '== setting up $(VENV) (development)'
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# uv makes a lock that holds for every platform and Python; it is needed for nothing else.
+COMPILE := $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+           --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+
+lock: ## resolve the dependencies again; UPGRADE=--upgrade takes newer versions
+	$(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/python -m pip install --quiet uv
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra all --group build -o requirements/run.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra all --group dev -c requirements/run.txt -o requirements/dev.txt
+
+clean: ## remove the environment, caches and what was built
+	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .hypothesis .import_linter_cache duetto-demo
