@@ -1,0 +1,1 @@
+"""Coordinate services by orchestration, choreography or any mixture of the two."""
