@@ -1,0 +1,1 @@
+"""The tests of Duetto, in folders named like what they test."""
