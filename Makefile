@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
-CODE   := $(wildcard src tests bench examples)
+CODE   := $(wildcard src tests bench)
 
 # A stamp says which lock file the environment was last installed from.
 CREATED := $(VENV)/.created
@@ -39,7 +39,7 @@ types: $(DEV) ## pyright, strict
 
 contracts: $(DEV) ## who may import whom
 	@echo '== contracts'
-	$(BIN)/lint-imports --no-cache
+	$(BIN)/lint-imports --no-logo --no-cache
 
 unit: $(DEV) ## the tests; ARGS="-k kernel" picks some
 	@echo '== tests'
