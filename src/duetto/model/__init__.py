@@ -1,0 +1,1 @@
+"""Frozen values: definitions, tokens, inputs, effects, messages, records and views."""

@@ -1,0 +1,214 @@
+"""What the kernel is told (inputs) and what it asks for (effects): data, nothing more.
+
+The runtime commits a transition first, and only then acts on its effects.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from duetto.model.token import Completion, Entry, Error, Frame, Outcome, Rest, Token, Value
+
+
+class Begin(Struct, frozen=True):
+    """A token that is Ready: it was created here, or has arrived from another participant."""
+
+
+class TaskCompleted(Struct, frozen=True):
+    """The task that the token waits for has a result, stored with this transition."""
+
+    result: Value
+
+
+class TaskFailed(Struct, frozen=True):
+    """The task that the token waits for failed for good. `unknown` where it may have had its
+    effect all the same (attempts exhausted by timeout)."""
+
+    error: Error
+    unknown: bool = False
+
+
+class Undone(Struct, frozen=True):
+    """The compensation that the token waits for has ended, or there was nothing to undo."""
+
+
+class Woken(Struct, frozen=True):
+    """An instant was reached: the end of a sleep, or a deadline of a scope."""
+
+
+class Received(Struct, frozen=True):
+    """The event that the token waits for."""
+
+    event: Value
+
+
+class Cancel(Struct, frozen=True):
+    """The path of the token is cancelled."""
+
+
+class Reported(Struct, frozen=True):
+    """A child ended. Its outcome is a row at the parent's participant."""
+
+    index: int
+    failed: bool
+
+
+class Joined(Struct, frozen=True):
+    """All children ended: their outcomes, by index."""
+
+    outcomes: tuple[Outcome, ...]
+
+
+class Park(Struct, frozen=True):
+    """Stop, with a reason, until an operator decides."""
+
+    reason: str
+    error: Error | None = None
+
+
+class Resume(Struct, frozen=True):
+    """An operator lets a parked token go on with what it waited for, attempts at zero."""
+
+
+class Skip(Struct, frozen=True):
+    """An operator lets a parked token go on as if what it waited for had ended with `result`."""
+
+    result: Value
+
+
+Input = (
+    Begin
+    | TaskCompleted
+    | TaskFailed
+    | Undone
+    | Woken
+    | Received
+    | Cancel
+    | Reported
+    | Joined
+    | Park
+    | Resume
+    | Skip
+)
+
+
+class CallTask(Struct, frozen=True):
+    """Run a task, or send a command for it. `args` and `kwargs` are live values: the runtime gives
+    the task copies of its own."""
+
+    task: str
+    step: int
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    attempt: int = 1
+    due: int = 0
+    deadline: int = 0
+
+
+class CallUndo(Struct, frozen=True):
+    """Run the compensation of an entry, or send a command for it."""
+
+    entry: Entry
+    attempt: int = 1
+    due: int = 0
+
+
+class Subscribe(Struct, frozen=True):
+    """Wait in the mailbox of an event type."""
+
+    event: str
+    key: Value
+
+
+class Publish(Struct, frozen=True):
+    """Publish an event, in the commit of this transition."""
+
+    event: Value
+
+
+class Fork(Struct, frozen=True):
+    """Begin these children, here."""
+
+    children: tuple[Token, ...]
+
+
+class Send(Struct, frozen=True):
+    """The token leaves for another participant."""
+
+    to: str
+
+
+class Report(Struct, frozen=True):
+    """The token has ended; its outcome goes to where its parent rests."""
+
+    outcome: Outcome
+
+
+class CancelChildren(Struct, frozen=True):
+    """Cancel these paths, all children of the token."""
+
+    paths: tuple[str, ...]
+
+
+Effect = CallTask | CallUndo | Subscribe | Publish | Fork | Send | Report | CancelChildren
+
+
+class Change(Struct, frozen=True, array_like=True):
+    """What a transition changed of a token, enough to make the new token from the old.
+
+    `frames` is None where they are as before. The undo list keeps its oldest `undo_kept` entries
+    and gets `undo_added` on top, oldest first.
+    """
+
+    node: int
+    step: int
+    rest: Rest
+    writes: dict[str, Value] = {}
+    frames: tuple[Frame, ...] | None = None
+    undo_kept: int = 0
+    undo_added: tuple[Entry, ...] = ()
+    hop: int = 0
+    at: str = ""
+    flags: int = 0
+
+
+class Transition(Struct, frozen=True):
+    """What becomes of a token: the new one (None once it has ended), the change that leads to it,
+    and the effects to act on once it is committed. `wake` is the next instant (ms since the
+    epoch) at which the token must be Woken, 0 for none."""
+
+    token: Token | None
+    change: Change | None
+    effects: tuple[Effect, ...] = ()
+    wake: int = 0
+
+
+__all__ = [
+    "Begin",
+    "CallTask",
+    "CallUndo",
+    "Cancel",
+    "CancelChildren",
+    "Change",
+    "Completion",
+    "Effect",
+    "Fork",
+    "Input",
+    "Joined",
+    "Park",
+    "Publish",
+    "Received",
+    "Report",
+    "Reported",
+    "Resume",
+    "Send",
+    "Skip",
+    "Subscribe",
+    "TaskCompleted",
+    "TaskFailed",
+    "Transition",
+    "Undone",
+    "Woken",
+]

@@ -1,0 +1,135 @@
+"""What travels between participants that do not share a store.
+
+Every message has a name that follows from run, path and hop or step, never from a negotiation;
+so a duplicate is recognised by anyone, after any crash.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from duetto.model.token import Outcome, Token
+
+
+class Start(Struct, frozen=True, tag="start"):
+    """Start a run at its home, which answers a conflict by refusing."""
+
+    workflow: str
+    digest: str
+    input: bytes
+    tags: tuple[str, ...] = ()
+
+
+class Arrive(Struct, frozen=True, tag="token"):
+    """A token; named (run, path, hop)."""
+
+    token: Token
+
+
+class Command(Struct, frozen=True, tag="command"):
+    """Run a task, or its compensation (`undo`), under the key (run, path, step).
+
+    `args` is packed by the task's own signature and empty for a compensation: the service has
+    them. `unknown` asks to settle the task first. `deadline` in ms since the epoch, 0 for none.
+    `token` is the path of the token that waits, at `reply_to`.
+    """
+
+    path: str
+    step: int
+    task: str
+    reply_to: str
+    token: str
+    args: bytes = b""
+    undo: bool = False
+    unknown: bool = False
+    deadline: int = 0
+    issue: int = 0
+
+
+class Answer(Struct, frozen=True, tag="answer"):
+    """How a command ended. `parked` says why its service gave up on it, with the error."""
+
+    path: str
+    step: int
+    token: str
+    outcome: Outcome
+    undo: bool = False
+    unknown: bool = False
+
+
+class Reporting(Struct, frozen=True, tag="report"):
+    """The outcome of the child at `path`, for where its parent rests."""
+
+    path: str
+    outcome: Outcome
+
+
+class CancelPath(Struct, frozen=True, tag="cancel"):
+    """Cancel a path; followed along its trail."""
+
+    path: str
+
+
+class AskTokens(Struct, frozen=True, tag="ask"):
+    """Have these tokens (path, hop), which left for you long ago, arrived?"""
+
+    tokens: tuple[tuple[str, int], ...]
+
+
+class Missing(Struct, frozen=True, tag="missing"):
+    """These tokens (path, hop) never arrived here: send them again."""
+
+    tokens: tuple[tuple[str, int], ...]
+
+
+class AskRun(Struct, frozen=True, tag="ask-run"):
+    """Is this run open? Asked of its home by a sweep."""
+
+
+class RunState(Struct, frozen=True, tag="run-state"):
+    """The home's answer: closed at `closed` (ms since the epoch), or open (0)."""
+
+    closed: int = 0
+
+
+Body = (
+    Start
+    | Arrive
+    | Command
+    | Answer
+    | Reporting
+    | CancelPath
+    | AskTokens
+    | Missing
+    | AskRun
+    | RunState
+)
+
+
+class Message(Struct, frozen=True):
+    """The envelope: who sends what to whom about which run, when (ms since the epoch)."""
+
+    run: str
+    home: str
+    source: str
+    to: str
+    sent: int
+    body: Body
+
+
+def name(message: Message) -> str:
+    """Return what names a message: equal for duplicates, different for everything else."""
+    body = message.body
+    match body:
+        case Arrive(token):
+            return f"{message.run}{token.path}:{token.hop}"
+        case Command(path=path, step=step, undo=undo, issue=issue):
+            return f"{message.run}{path}#{step}{'!undo' if undo else ''}.{issue}"
+        case Answer(path=path, step=step, undo=undo):
+            return f"{message.run}{path}#{step}{'!undone' if undo else '!done'}"
+        case Reporting(path):
+            return f"{message.run}{path}!report"
+        case CancelPath(path):
+            return f"{message.run}{path}!cancel@{message.to}"
+        case _:
+            return f"{message.run}!{type(body).__name__}:{message.sent}"
