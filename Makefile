@@ -10,6 +10,7 @@ CODE   := $(wildcard src tests bench)
 CREATED := $(VENV)/.created
 RUN     := $(VENV)/.installed-run
 DEV     := $(VENV)/.installed-dev
+DOCS    := $(VENV)/.installed-docs
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -65,6 +66,9 @@ crash: kills ## the same
 fuzz: $(DEV) ## the property tests with many more examples
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest --timeout=0 -k property $(ARGS)
 
+docs: $(DOCS) ## build the documentation into site/
+	$(BIN)/zensical build
+
 wheel: $(DEV) ## build the wheel into dist/
 	$(BIN)/python -m hatchling build --target wheel
 
@@ -86,6 +90,10 @@ $(DEV): $(RUN) requirements/dev.txt
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
+$(DOCS): $(DEV) requirements/docs.txt
+	@$(PIP) install --require-hashes -r requirements/docs.txt
+	@touch $@
+
 # uv makes a lock that holds for every platform and Python; it is needed for nothing else.
 COMPILE := $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
            --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
@@ -95,6 +103,7 @@ lock: ## resolve the dependencies again; UPGRADE=--upgrade takes newer versions
 	$(VENV)/lock/bin/python -m pip install --quiet uv
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra all --group build -o requirements/run.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra all --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) --group docs -c requirements/dev.txt -o requirements/docs.txt
 
 clean: ## remove the environment, caches and what was built
 	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .hypothesis .import_linter_cache duetto-demo
