@@ -1,0 +1,1 @@
+"""Examples that are shipped with Duetto, as its demo and as input for its own tests."""

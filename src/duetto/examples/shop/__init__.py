@@ -1,0 +1,1 @@
+"""The shop: a thousand orders, four services, one workflow, any placement."""
