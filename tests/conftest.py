@@ -15,9 +15,7 @@ IN_CI = bool(os.environ.get("CI"))
 # are drawn from a fixed seed, so that a change is never blamed for what it did not do.
 hypothesis.settings.register_profile("laptop", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-hypothesis.settings.register_profile(
-    "long", deadline=None, max_examples=20_000, print_blob=True, suppress_health_check=()
-)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=20_000, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if IN_CI else "laptop"))
 
 

@@ -7,12 +7,9 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
-
 from tests.tidy.sources import ROOT
 
 
-@pytest.mark.slow
 def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
     subprocess.run([*build, "--directory", str(tmp_path)], cwd=ROOT, check=True)
