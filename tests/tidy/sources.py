@@ -48,9 +48,14 @@ class Finding:
 
 
 def python_sources(*folders: str) -> list[Source]:
-    """Return the Python files below these folders of the checkout."""
-    paths = [p for folder in folders for p in sorted((ROOT / folder).rglob("*.py"))]
-    return [Source(p.relative_to(ROOT).as_posix(), p.read_text("utf-8")) for p in paths]
+    """Return the Python files below these folders of the checkout, but for hidden ones."""
+    found = (p for folder in folders for p in sorted((ROOT / folder).rglob("*.py")))
+    paths = [(p.relative_to(ROOT), p) for p in found]
+    return [
+        Source(name.as_posix(), path.read_text("utf-8"))
+        for name, path in paths
+        if not any(part.startswith(".") for part in name.parts)
+    ]
 
 
 def text_files() -> list[tuple[str, str]]:
