@@ -277,11 +277,7 @@ def _records(path: Path) -> Iterator[Record]:
     # What is not UTF-8 comes as lone surrogates, so that it spoils its own line and not the file.
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         lines = list(file)
-    try:
-        header = next(csv.reader(lines[:1], strict=True), [])
-    except csv.Error:
-        header = []
-    header = [name.strip() for name in header]
+    header = _header(lines)
     if "InvoiceNo" not in header:
         raise OrdersUnreadable(
             f"{path.name}:1  This is no file of invoices.",
@@ -291,6 +287,14 @@ def _records(path: Path) -> Iterator[Record]:
         )
     for line, fields in _fields(lines):
         yield _record(line, header, fields)
+
+
+def _header(lines: Sequence[str]) -> list[str]:
+    try:
+        [names] = csv.reader(lines[:1], strict=True)
+    except (csv.Error, ValueError):
+        return []
+    return [name.strip() for name in names]
 
 
 def _fields(lines: Sequence[str]) -> Iterator[tuple[int, list[str] | str]]:
