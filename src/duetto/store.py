@@ -5,10 +5,61 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
+from zlib import crc32
 
 from msgspec import Struct
 
+from duetto.errors import StoreDamaged, ValueRefused
 from duetto.model.view import RunRow
+
+SEAL_BYTES = 4
+"""A crc32 finds each burst of up to 32 bits, and costs 0.3 µs; cryptography is not its task."""
+
+NAME_BYTES_MAX = 1_000
+"""Run ids, workflows and tags are keys of an index; PostgreSQL's end at 2,704 bytes a row."""
+
+
+def seal(record: bytes) -> bytes:
+    """Return the record with its checksum appended; what is committed is sealed."""
+    return record + crc32(record).to_bytes(SEAL_BYTES, "big")
+
+
+def unseal(sealed: bytes) -> bytes:
+    """Return the record without its checksum; raises StoreDamaged where they do not fit."""
+    record = sealed[:-SEAL_BYTES]
+    if len(sealed) < SEAL_BYTES or crc32(record) != int.from_bytes(sealed[-SEAL_BYTES:], "big"):
+        raise StoreDamaged(
+            "A record does not fit its checksum.",
+            found=f"{len(sealed)} bytes that were changed after they were sealed",
+            expected="the bytes as they were committed",
+            do="restore a backup; the run is kept from executing meanwhile",
+        )
+    return record
+
+
+def refuse_unstorable(row: RunRow) -> None:
+    """Raise ValueRefused for names that some store could not give back as they are.
+
+    The verdict is the same for every store: SQLite and PostgreSQL differ in what they refuse, so
+    each refuses what any of them would.
+    """
+    names = (("run id", row.id), ("workflow", row.workflow), *(("tag", tag) for tag in row.tags))
+    for kind, text in names:
+        if not _is_storable(text):
+            raise ValueRefused(
+                f"A {kind} cannot be stored.",
+                found=f"{ascii(text[:40])}, {len(text)} characters",
+                expected=f"1 to {NAME_BYTES_MAX} bytes of UTF-8 without NUL and lone surrogates",
+                do=f"choose another {kind}",
+            )
+
+
+def _is_storable(text: str) -> bool:
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:
+        return False
+    return 0 < len(encoded) <= NAME_BYTES_MAX and 0 not in encoded
 
 
 class Batch(Struct):
@@ -50,6 +101,7 @@ class Damage(Struct, frozen=True):
 class Store(Protocol):
     """One writer's durable state. Every method is synchronous and short.
 
+    Records are sealed on their way in (`seal`), and come back checked and without their seal.
     Raises StoreFull where there is no room (nothing was committed, it may be tried again) and
     StoreFailed where a write or sync failed (the store is closed to writers until reopened).
     """
@@ -104,5 +156,3 @@ class Store(Protocol):
     def close(self) -> None:
         """Checkpoint and let go of the store."""
         ...
-
-
