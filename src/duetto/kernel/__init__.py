@@ -1,0 +1,1 @@
+"""The rules of tokens, pure: what is decided, never when or where it is done."""
