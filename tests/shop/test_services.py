@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from duetto.authoring.resources import provided
 from duetto.examples.shop.generate import SHIPPED
 from duetto.examples.shop.orders import Line, Order, read_orders
 from duetto.examples.shop.services import (
@@ -32,6 +33,7 @@ from duetto.examples.shop.services import (
     reserve,
 )
 from duetto.examples.shop.workflow import fulfil
+from duetto.examples.shop.workshop import Workshop
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "retail_orders.csv"
 RESERVATION = Reservation("r", 8)
@@ -41,7 +43,7 @@ NOTICE = Notice("n")
 BUSINESS = (OutOfStock, PaymentDeclined, NotDeliverable, TooBulky)
 
 
-class Books:
+class Books(Workshop):
     """A workshop that only notes what it was asked for."""
 
     def __init__(self) -> None:
@@ -70,34 +72,34 @@ def an_order(*pieces: int, price: str = "1.00", country: str = "EIRE") -> Order:
 
 
 async def test_a_line_of_200_pieces_is_in_stock_and_one_more_is_not() -> None:
-    assert (await reserve(an_order(200, 200))).units == 400
+    assert (await reserve(an_order(200, 200), shop=Books())).units == 400
     with pytest.raises(OutOfStock, match="201 of 1 are asked for"):
-        await reserve(an_order(200, 201))
+        await reserve(an_order(200, 201), shop=Books())
 
 
 async def test_1000_pounds_can_be_charged_and_a_penny_more_cannot() -> None:
-    charged = await charge(an_order(1, price="1000.005"), RESERVATION)
+    charged = await charge(an_order(1, price="1000.005"), RESERVATION, shop=Books())
     assert charged.amount == Decimal("1000.00")
     with pytest.raises(PaymentDeclined, match=r"1000\.01 is above 1000\.00"):
-        await charge(an_order(1, price="1000.0051"), RESERVATION)
+        await charge(an_order(1, price="1000.0051"), RESERVATION, shop=Books())
 
 
 @pytest.mark.parametrize("country", sorted(COUNTRIES))
 async def test_carriers_go_to_nine_countries(country: str) -> None:
     assert len(COUNTRIES) == 9
-    assert (await book(an_order(1, country=country))).reference
+    assert (await book(an_order(1, country=country), shop=Books())).reference
 
 
 @pytest.mark.parametrize("country", ["Japan", "germany", ""])
 async def test_carriers_go_nowhere_else(country: str) -> None:
     with pytest.raises(NotDeliverable):
-        await book(an_order(1, country=country))
+        await book(an_order(1, country=country), shop=Books())
 
 
 async def test_60_lines_make_one_parcel_and_61_do_not() -> None:
-    assert (await dispatch(an_order(*[1] * 60), BOOKING)).tracking
+    assert (await dispatch(an_order(*[1] * 60), BOOKING, shop=Books())).tracking
     with pytest.raises(TooBulky, match="61 lines"):
-        await dispatch(an_order(*[1] * 61), BOOKING)
+        await dispatch(an_order(*[1] * 61), BOOKING, shop=Books())
 
 
 async def test_each_operation_makes_one_entry_in_the_ledger_of_its_service() -> None:
@@ -124,6 +126,22 @@ async def test_each_operation_makes_one_entry_in_the_ledger_of_its_service() -> 
     ]
 
 
+async def test_a_bulky_order_is_undone_newest_first() -> None:
+    shop = Books()
+    with provided(shop), pytest.raises(TooBulky):
+        await fulfil(an_order(*[1] * 61))
+    assert [operation for _, operation, _ in shop.entries] == [
+        "reserve",
+        "charge",
+        "book",
+        "notify",
+        "apologise",
+        "cancel_booking",
+        "refund",
+        "release",
+    ]
+
+
 @pytest.mark.parametrize(
     "error",
     [OutOfStock("10A", 201), PaymentDeclined(Decimal(1001)), NotDeliverable("Japan"), TooBulky(61)],
@@ -134,7 +152,8 @@ def test_an_error_is_made_again_from_its_arguments(error: Exception) -> None:
 
 async def outcomes(path: Path) -> Counter[str]:
     orders = [each for each in read_orders(path) if isinstance(each, Order)]
-    return Counter([await outcome(order) for order in orders])
+    with provided(Books()):
+        return Counter([await outcome(order) for order in orders])
 
 
 async def outcome(order: Order) -> str:

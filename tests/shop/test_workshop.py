@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from duetto.examples.shop.workshop import REHEARSAL, Premises, is_flaky, open_premises
+from duetto.examples.shop.workshop import Premises, is_flaky, open_premises
 
 
 @dataclass
@@ -80,8 +80,3 @@ def test_a_torn_attempt_is_dropped(tmp_path: Path, found: bytes, kept: bytes) ->
     path.write_bytes(found)
     Premises(tmp_path, visit=Call).close()
     assert path.read_bytes() == kept
-
-
-async def test_a_rehearsal_leaves_nothing_and_never_fails() -> None:
-    await REHEARSAL.begin(an_order(flaky=True), "reserve")
-    assert await REHEARSAL.effect("inventory", "1", "reserve", units=1)

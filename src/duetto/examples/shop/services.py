@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import msgspec
 
-from duetto import Retry, Service
+from duetto import Retry, Service, resource
 from duetto.examples.shop.orders import Order
-from duetto.examples.shop.workshop import REHEARSAL, Workshop
+from duetto.examples.shop.workshop import Workshop
 
 QUANTITY_MAX = 200
 """Pieces of one article that the inventory gives to one order."""
@@ -35,6 +35,9 @@ inventory = Service("inventory")
 payments = Service("payments")
 shipping = Service("shipping")
 notifications = Service("notifications")
+
+INJECTED: Workshop = resource()
+"""The workshop, from the app; a direct call is provided with one, or passes it."""
 
 
 class OutOfStock(Exception):
@@ -130,7 +133,7 @@ RETRY = Retry(
 
 
 @inventory.task(retry=RETRY)
-async def reserve(order: Order, *, shop: Workshop = REHEARSAL) -> Reservation:
+async def reserve(order: Order, *, shop: Workshop = INJECTED) -> Reservation:
     """Set aside the pieces of all lines. Raises OutOfStock."""
     await shop.begin(order.id, "reserve")
     for line in order.lines:
@@ -141,14 +144,14 @@ async def reserve(order: Order, *, shop: Workshop = REHEARSAL) -> Reservation:
 
 
 @reserve.compensate
-async def release(reservation: Reservation, order: Order, *, shop: Workshop = REHEARSAL) -> None:
+async def release(reservation: Reservation, order: Order, *, shop: Workshop = INJECTED) -> None:
     """Put the pieces back."""
     await shop.begin(order.id, "release")
     await shop.effect("inventory", order.id, "release", units=reservation.units)
 
 
 @payments.task(retry=RETRY)
-async def charge(order: Order, reservation: Reservation, *, shop: Workshop = REHEARSAL) -> Payment:
+async def charge(order: Order, reservation: Reservation, *, shop: Workshop = INJECTED) -> Payment:
     """Charge the total. Raises PaymentDeclined."""
     await shop.begin(order.id, "charge")
     total = order.total
@@ -163,7 +166,7 @@ async def refund(
     order: Order,
     reservation: Reservation,
     *,
-    shop: Workshop = REHEARSAL,
+    shop: Workshop = INJECTED,
 ) -> None:
     """Give back what was charged."""
     await shop.begin(order.id, "refund")
@@ -171,7 +174,7 @@ async def refund(
 
 
 @shipping.task(retry=RETRY)
-async def book(order: Order, *, shop: Workshop = REHEARSAL) -> Booking:
+async def book(order: Order, *, shop: Workshop = INJECTED) -> Booking:
     """Book room with a carrier. Raises NotDeliverable."""
     await shop.begin(order.id, "book")
     if order.country not in COUNTRIES:
@@ -180,14 +183,14 @@ async def book(order: Order, *, shop: Workshop = REHEARSAL) -> Booking:
 
 
 @book.compensate
-async def cancel_booking(booking: Booking, order: Order, *, shop: Workshop = REHEARSAL) -> None:
+async def cancel_booking(booking: Booking, order: Order, *, shop: Workshop = INJECTED) -> None:
     """Give the room back."""
     await shop.begin(order.id, "cancel_booking")
     await shop.effect("shipping", order.id, "cancel_booking")
 
 
 @shipping.task(retry=RETRY)
-async def dispatch(order: Order, booking: Booking, *, shop: Workshop = REHEARSAL) -> Shipment:
+async def dispatch(order: Order, booking: Booking, *, shop: Workshop = INJECTED) -> Shipment:
     """Hand the parcel over. Raises TooBulky."""
     await shop.begin(order.id, "dispatch")
     if len(order.lines) > LINES_MAX:
@@ -196,7 +199,7 @@ async def dispatch(order: Order, booking: Booking, *, shop: Workshop = REHEARSAL
 
 
 @notifications.task(retry=RETRY)
-async def notify(order: Order, payment: Payment, *, shop: Workshop = REHEARSAL) -> Notice:
+async def notify(order: Order, payment: Payment, *, shop: Workshop = INJECTED) -> Notice:
     """Tell the customer that the parcel is on its way."""
     await shop.begin(order.id, "notify")
     return Notice(await shop.effect("notifications", order.id, "notify"))
@@ -204,7 +207,7 @@ async def notify(order: Order, payment: Payment, *, shop: Workshop = REHEARSAL) 
 
 @notify.compensate
 async def apologise(
-    notice: Notice, order: Order, payment: Payment, *, shop: Workshop = REHEARSAL
+    notice: Notice, order: Order, payment: Payment, *, shop: Workshop = INJECTED
 ) -> None:
     """Tell the customer that it is not."""
     await shop.begin(order.id, "apologise")

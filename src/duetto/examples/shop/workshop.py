@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -52,16 +53,17 @@ def is_flaky(order: str, operation: str) -> bool:
     return int(digest, 16) % FLAKY_ONE_IN == 0
 
 
-class Workshop(Protocol):
+class Workshop(ABC):
     """What a body needs of the place where it runs; Duetto injects it by this type."""
 
+    @abstractmethod
     async def begin(self, order: str, operation: str) -> None:
         """Say that a body has begun, and take the time that it takes.
 
         Raises ConnectionError where the service cannot be reached this time.
         """
-        ...
 
+    @abstractmethod
     async def effect(
         self,
         service: str,
@@ -75,10 +77,9 @@ class Workshop(Protocol):
 
         `amount` in pounds, `units` in pieces.
         """
-        ...
 
 
-class Premises:
+class Premises(Workshop):
     """The ledgers of the four services and the attempts of all bodies, in one directory."""
 
     def __init__(self, directory: Path, *, visit: Callable[[], Visit], task_ms: int = 0) -> None:
@@ -125,29 +126,6 @@ class Premises:
         text = None if amount is None else str(amount)
         request = Request(order, operation, text, units)
         return (await self._ledgers[service].use(self._visit().key, request)).reference
-
-
-class Rehearsal:
-    """A workshop that keeps nothing and always answers, for bodies that are called directly."""
-
-    async def begin(self, order: str, operation: str) -> None:
-        """Do nothing."""
-
-    async def effect(
-        self,
-        service: str,
-        order: str,
-        operation: str,
-        *,
-        amount: Decimal | None = None,
-        units: int | None = None,
-    ) -> str:
-        """Return a name without an effect."""
-        return f"{operation}-rehearsed-{order}"
-
-
-REHEARSAL: Workshop = Rehearsal()
-"""What a body works with unless an app injects a workshop. It has no state."""
 
 
 def open_attempts(path: Path) -> int:
