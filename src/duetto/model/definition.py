@@ -61,7 +61,7 @@ class Unpack(Struct, frozen=True):
     star: int = -1
 
 
-class Task(Struct, frozen=True, tag="task"):
+class Task(Struct, frozen=True, tag_field="node", tag="task"):
     """Call a task; `task` is `service.name`. Undone by its compensation where it has one."""
 
     task: str
@@ -78,7 +78,7 @@ class Task(Struct, frozen=True, tag="task"):
         return self.task.partition(".")[0]
 
 
-class Assign(Struct, frozen=True, tag="assign"):
+class Assign(Struct, frozen=True, tag_field="node", tag="assign"):
     """Write variables; without a target, evaluate and drop."""
 
     value: Expr
@@ -88,7 +88,7 @@ class Assign(Struct, frozen=True, tag="assign"):
     line: int = 0
 
 
-class Choice(Struct, frozen=True, tag="choice"):
+class Choice(Struct, frozen=True, tag_field="node", tag="choice"):
     """Go on at `next` where the test is true, at `otherwise` where it is not."""
 
     test: Expr
@@ -105,7 +105,7 @@ class Branch(Struct, frozen=True):
     args: tuple[Expr, ...] = ()
 
 
-class Parallel(Struct, frozen=True, tag="parallel"):
+class Parallel(Struct, frozen=True, tag_field="node", tag="parallel"):
     """`gather(a, b, …)`: fork the branches, wait for all; the value is a tuple."""
 
     branches: tuple[Branch, ...]
@@ -117,7 +117,7 @@ class Parallel(Struct, frozen=True, tag="parallel"):
     line: int = 0
 
 
-class ForEach(Struct, frozen=True, tag="foreach"):
+class ForEach(Struct, frozen=True, tag_field="node", tag="foreach"):
     """`gather(f(x) for x in items)`: one branch per tuple of arguments; the value is a list.
 
     `items` evaluates to a list of tuples, one tuple of the region's arguments for each branch.
@@ -133,7 +133,7 @@ class ForEach(Struct, frozen=True, tag="foreach"):
     line: int = 0
 
 
-class Race(Struct, frozen=True, tag="race"):
+class Race(Struct, frozen=True, tag_field="node", tag="race"):
     """`race(a, b, …)`: the first branch to end wins, by result or by error."""
 
     branches: tuple[Branch, ...]
@@ -143,7 +143,7 @@ class Race(Struct, frozen=True, tag="race"):
     line: int = 0
 
 
-class Wait(Struct, frozen=True, tag="wait"):
+class Wait(Struct, frozen=True, tag_field="node", tag="wait"):
     """`sleep(seconds)`; `seconds` is a number or a timedelta."""
 
     seconds: Expr
@@ -152,7 +152,7 @@ class Wait(Struct, frozen=True, tag="wait"):
     line: int = 0
 
 
-class Receive(Struct, frozen=True, tag="receive"):
+class Receive(Struct, frozen=True, tag_field="node", tag="receive"):
     """`receive(Event, key=…, timeout=…)`; hosted by the owner of the event type."""
 
     event: str
@@ -164,7 +164,7 @@ class Receive(Struct, frozen=True, tag="receive"):
     line: int = 0
 
 
-class Emit(Struct, frozen=True, tag="emit"):
+class Emit(Struct, frozen=True, tag_field="node", tag="emit"):
     """`emit(event)`: published in the commit of the token's next move."""
 
     event: Expr
@@ -173,7 +173,7 @@ class Emit(Struct, frozen=True, tag="emit"):
     line: int = 0
 
 
-class Call(Struct, frozen=True, tag="call"):
+class Call(Struct, frozen=True, tag_field="node", tag="call"):
     """`await workflow(...)`: a child run of another definition, named by `Definition.callees`."""
 
     workflow: str
@@ -193,7 +193,7 @@ class Handler(Struct, frozen=True):
     into: str = ""
 
 
-class Scope(Struct, frozen=True, tag="scope"):
+class Scope(Struct, frozen=True, tag_field="node", tag="scope"):
     """Enter a scope at `next`; its nodes have this node's index as `scope`.
 
     `try` has handlers. `finally` has `final`, the index of the `final` scope that holds its body;
@@ -211,14 +211,14 @@ class Scope(Struct, frozen=True, tag="scope"):
     line: int = 0
 
 
-class Return(Struct, frozen=True, tag="return"):
+class Return(Struct, frozen=True, tag_field="node", tag="return"):
     value: Expr
     type: int = DYNAMIC
     scope: int = OUTERMOST
     line: int = 0
 
 
-class Raise(Struct, frozen=True, tag="raise"):
+class Raise(Struct, frozen=True, tag_field="node", tag="raise"):
     """`raise error from cause`; `error` evaluates to an exception or its class."""
 
     error: Expr
