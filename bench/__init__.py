@@ -1,0 +1,1 @@
+"""Benchmarks: Duetto beside its floor and beside its rivals."""
