@@ -47,14 +47,14 @@ class TypeRef(Struct, frozen=True):
         return f"{name}[{', '.join(args)}]" if args else name
 
 
-class Bind(Struct, frozen=True):
+class Bind(Struct, frozen=True, tag_field="target", tag="bind"):
     """A variable to write and the index of its type in `Definition.types` (or DYNAMIC)."""
 
     name: str
     type: int = DYNAMIC
 
 
-class Unpack(Struct, frozen=True):
+class Unpack(Struct, frozen=True, tag_field="target", tag="unpack"):
     """A pattern of assignment targets; `star` is the index of the starred one or -1."""
 
     items: tuple[Bind | Unpack, ...]
