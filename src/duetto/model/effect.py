@@ -171,7 +171,7 @@ class Change(Struct, frozen=True, array_like=True):
     undo_added: tuple[Entry, ...] = ()
     hop: int = 0
     at: str = ""
-    flags: int = 0
+    cancelled: bool = False
 
 
 class Transition(Struct, frozen=True):

@@ -11,27 +11,19 @@ from msgspec import Struct
 from duetto.model.token import Outcome, Token
 
 
-class Start(Struct, frozen=True, tag="start"):
-    """Start a run at its home, which answers a conflict by refusing."""
-
-    workflow: str
-    digest: str
-    input: bytes
-    tags: tuple[str, ...] = ()
-
-
-class Arrive(Struct, frozen=True, tag="token"):
+class Arrive(Struct, frozen=True, array_like=True, tag="token"):
     """A token; named (run, path, hop)."""
 
     token: Token
 
 
-class Command(Struct, frozen=True, tag="command"):
+class Command(Struct, frozen=True, array_like=True, tag="command"):
     """Run a task, or its compensation (`undo`), under the key (run, path, step).
 
     `args` is packed by the task's own signature and empty for a compensation: the service has
-    them. `unknown` asks to settle the task first. `deadline` in ms since the epoch, 0 for none.
-    `token` is the path of the token that waits, at `reply_to`.
+    them. `unknown` asks to settle the task first, with `args` in case it never came. `deadline` in ms since the epoch, 0 for none.
+    `token` is the path of the token that waits, at `reply_to`. `issue` counts an
+    operator's retries of a command that was given up.
     """
 
     path: str
@@ -43,11 +35,13 @@ class Command(Struct, frozen=True, tag="command"):
     undo: bool = False
     unknown: bool = False
     deadline: int = 0
+    definition: str = ""
     issue: int = 0
 
 
-class Answer(Struct, frozen=True, tag="answer"):
-    """How a command ended. `parked` says why its service gave up on it, with the error."""
+class Answer(Struct, frozen=True, array_like=True, tag="answer"):
+    """How a command ended; `unknown` where a task may have had its effect all the same. A
+    compensation that Failed was given up: its token parks."""
 
     path: str
     step: int
@@ -55,58 +49,44 @@ class Answer(Struct, frozen=True, tag="answer"):
     outcome: Outcome
     undo: bool = False
     unknown: bool = False
+    issue: int = 0
 
 
-class Reporting(Struct, frozen=True, tag="report"):
+class Reporting(Struct, frozen=True, array_like=True, tag="report"):
     """The outcome of the child at `path`, for where its parent rests."""
 
     path: str
     outcome: Outcome
 
 
-class CancelPath(Struct, frozen=True, tag="cancel"):
+class CancelPath(Struct, frozen=True, array_like=True, tag="cancel"):
     """Cancel a path; followed along its trail."""
 
     path: str
 
 
-class AskTokens(Struct, frozen=True, tag="ask"):
-    """Have these tokens (path, hop), which left for you long ago, arrived?"""
-
-    tokens: tuple[tuple[str, int], ...]
-
-
-class Missing(Struct, frozen=True, tag="missing"):
-    """These tokens (path, hop) never arrived here: send them again."""
-
-    tokens: tuple[tuple[str, int], ...]
-
-
-class AskRun(Struct, frozen=True, tag="ask-run"):
+class AskRun(Struct, frozen=True, array_like=True, tag="ask-run"):
     """Is this run open? Asked of its home by a sweep."""
 
 
-class RunState(Struct, frozen=True, tag="run-state"):
+class RunState(Struct, frozen=True, array_like=True, tag="run-state"):
     """The home's answer: closed at `closed` (ms since the epoch), or open (0)."""
 
     closed: int = 0
 
 
 Body = (
-    Start
-    | Arrive
+    Arrive
     | Command
     | Answer
     | Reporting
     | CancelPath
-    | AskTokens
-    | Missing
     | AskRun
     | RunState
 )
 
 
-class Message(Struct, frozen=True):
+class Message(Struct, frozen=True, array_like=True):
     """The envelope: who sends what to whom about which run, when (ms since the epoch)."""
 
     run: str
@@ -125,8 +105,8 @@ def name(message: Message) -> str:
             return f"{message.run}{token.path}:{token.hop}"
         case Command(path=path, step=step, undo=undo, issue=issue):
             return f"{message.run}{path}#{step}{'!undo' if undo else ''}.{issue}"
-        case Answer(path=path, step=step, undo=undo):
-            return f"{message.run}{path}#{step}{'!undone' if undo else '!done'}"
+        case Answer(path=path, step=step, undo=undo, issue=issue):
+            return f"{message.run}{path}#{step}{'!undone' if undo else '!done'}.{issue}"
         case Reporting(path):
             return f"{message.run}{path}!report"
         case CancelPath(path):

@@ -61,13 +61,15 @@ class AttemptFailed(Struct, frozen=True, array_like=True, tag="a"):
 
 class Moved(Struct, frozen=True, array_like=True, tag="m"):
     """A token moved on for another reason: `cause` is `woken`, `joined`, `cancelled`, `answered`,
-    `undone`, `received`, `decided`, `parked`, `resumed`, `skipped` or `retried`."""
+    `undone`, `received`, `decided`, `parked`, `resumed`, `skipped` or `retried`. `args` are those
+    of a task that was interrupted: it is settled with them when it is undone."""
 
     path: str
     at: int
     cause: str
     change: Change
     note: str = ""
+    args: bytes = b""
     forked: tuple[Token, ...] = ()
     sent: tuple[Message, ...] = ()
 

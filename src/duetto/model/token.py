@@ -65,12 +65,22 @@ class Entry(Struct, frozen=True, array_like=True):
     unknown: bool = False
 
 
-class Undo(Struct, frozen=True):
+class Undo:
     """An undo list, newest first: a chain, so that adding to a long one costs no more."""
 
-    entry: Entry
-    below: Undo | None
-    size: int
+    __slots__ = ("below", "entry", "size")
+
+    def __init__(self, entry: Entry, below: Undo | None, size: int) -> None:
+        self.entry, self.below, self.size = entry, below, size
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Undo) and entries(self) == entries(other)
+
+    def __hash__(self) -> int:
+        return hash((self.entry, self.size))
+
+    def __repr__(self) -> str:
+        return f"Undo({entries(self)})"
 
 
 class Goto(Struct, frozen=True, array_like=True, tag="g"):
@@ -171,13 +181,12 @@ class Parked(Struct, frozen=True, array_like=True, tag="p"):
 Rest = Ready | OnTask | OnTimer | OnEvent | OnChildren | OnUndo | Parked
 
 
-class Token(Struct, frozen=True):
+class Token(Struct, frozen=True, array_like=True):
     """A thread of control. `path` is structural: `/`, `/2[0]`, `/2[1]/5[0]`: (step, branch) pairs.
 
     `definition` is the digest and `region` the index of what it walks. `at` is its participant,
-    `hop` counts its moves, `addressed` says that it came here for this very node. `reply_to` is
-    where its parent rests. `step` counts its awaiting nodes; with run and path it names keys.
-    `lead` is the error of a saga scope that is being unwound.
+    `hop` counts its moves, `reply_to` is where its parent rests. `step` counts its awaiting
+    nodes; with run and path it names the keys of tasks. `depth` counts the calls around it.
     """
 
     path: str
@@ -193,7 +202,6 @@ class Token(Struct, frozen=True):
     undo: Undo | None = None
     rest: Rest = Ready()
     cancelled: bool = False
-    addressed: bool = False
     depth: int = 0
 
 

@@ -1,0 +1,62 @@
+"""The contract of an invoker: runs the body of a task and says how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+
+class Invocation:
+    """One attempt at a task. `context` is what its body asks; `timeout_s` is None without limit.
+
+    `owner` is the runtime's own note of what the attempt is for. `started` and `took` are
+    microseconds of a monotonic clock.
+    """
+
+    __slots__ = (
+        "args",
+        "body",
+        "context",
+        "is_async",
+        "kwargs",
+        "owner",
+        "started",
+        "timeout_s",
+        "took",
+    )
+
+    def __init__(
+        self,
+        body: Callable[..., Awaitable[Any] | Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        context: Any,
+        owner: Any,
+        is_async: bool = True,
+        timeout_s: float | None = None,
+    ) -> None:
+        self.body, self.args, self.kwargs = body, args, kwargs
+        self.context, self.owner = context, owner
+        self.is_async, self.timeout_s = is_async, timeout_s
+        self.started = self.took = 0
+
+
+Ended = Callable[[Invocation, Any, BaseException | None], None]
+
+
+class Invoker(Protocol):
+    """Runs invocations; `ended` is called in the loop, with a result or an error, once each."""
+
+    def submit(self, invocation: Invocation) -> None:
+        """Run an invocation soon, in the order of submission."""
+        ...
+
+    @property
+    def backlog(self) -> int:
+        """How many wait for their turn."""
+        ...
+
+    async def drain(self, timeout_s: float) -> int:
+        """Wait until what runs has ended, start nothing new; return how many are still running."""
+        ...

@@ -1,0 +1,387 @@
+"""The one function of the kernel: a token and an input give a transition. Pure.
+
+It reads no clock (`now` is given), draws nothing, and acts on nothing.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from duetto.errors import LimitExceeded, NotAllowed
+from duetto.kernel.fork import fork, interrupt_children, join, reported
+from duetto.kernel.program import Linked, Program, assigned
+from duetto.kernel.scopes import fail, follow, leave, unwind
+from duetto.kernel.walk import Walk, wake_at
+from duetto.model.definition import (
+    Assign,
+    Bind,
+    Call,
+    Choice,
+    Emit,
+    ForEach,
+    Parallel,
+    Race,
+    Raise,
+    Receive,
+    Return,
+    Scope,
+    Task,
+    Wait,
+)
+from duetto.model.effect import (
+    Begin,
+    CallTask,
+    CallUndo,
+    Cancel,
+    Effect,
+    Input,
+    Joined,
+    Park,
+    Publish,
+    Received,
+    Reported,
+    Resume,
+    Skip,
+    Subscribe,
+    TaskCompleted,
+    TaskFailed,
+    Transition,
+    Undone,
+    Woken,
+)
+from duetto.model.placement import Placement
+from duetto.model.token import (
+    Entry,
+    Frame,
+    OnChildren,
+    OnEvent,
+    OnTask,
+    OnTimer,
+    OnUndo,
+    Parked,
+    Ready,
+    Rest,
+    Returning,
+    Token,
+    Value,
+)
+
+NODES_MAX = 1_000_000
+"""Nodes between two awaits: a loop without an await that runs longer has no end in sight."""
+
+
+def advance(
+    program: Program, placement: Placement, token: Token, input: Input, now: int
+) -> Transition:
+    """Return what becomes of a resting token when it is given an input.
+
+    `now` is ms since the epoch. An input that the token does not wait for changes nothing but its
+    time; a workflow's own errors are part of the transition and never leave this function.
+    """
+    walk = Walk(program, placement, token, now)
+    try:
+        _take(walk, input)
+    except Exception as error:  # a value that cannot be stored, a limit: raised in the workflow
+        walk.rest = None
+        fail(walk, program.error(error))
+    _run(walk)
+    return walk.transition()
+
+
+def _take(walk: Walk, input: Input) -> None:
+    token = walk.token
+    match input:
+        case TaskCompleted(result):
+            _task_completed(walk, result)
+        case Begin():
+            _begin(walk)
+        case Reported(index, failed):
+            reported(walk, index, failed)
+        case Joined(outcomes):
+            join(walk, outcomes)
+        case TaskFailed(error, unknown):
+            if unknown:
+                _note_unknown(walk)
+            fail(walk, error)
+        case Undone():
+            _undone(walk)
+        case Woken():
+            _woken(walk)
+        case Received(event):
+            _received(walk, event)
+        case Cancel():
+            walk.cancelled = True
+            _interrupt(walk)
+        case Park(reason, error):
+            walk.rest = Parked(reason, token.rest, error)
+        case Resume():
+            _resume(walk)
+        case Skip(result):
+            _skip(walk, result)
+        case _:
+            assert_never(input)
+
+
+def _run(walk: Walk) -> None:
+    """Walk nodes until the token rests or has ended."""
+    nodes_max = NODES_MAX
+    while walk.rest is None and walk.outcome is None:
+        nodes_max -= 1
+        linked = walk.linked
+        try:
+            if not nodes_max:
+                raise LimitExceeded(
+                    "A loop without an await does not end.",
+                    found=f"{NODES_MAX} steps",
+                    expected=f"an await within {NODES_MAX} steps",
+                    do="mend the loop, or let a task do the work",
+                )
+            _enter(walk, linked)
+        except Exception as error:  # the workflow's own expressions: the error is raised in it
+            fail(walk, walk.program.error(error))
+
+
+def _enter(walk: Walk, linked: Linked) -> None:
+    """Execute one node."""
+    node = linked.node
+    match node:
+        case Task():
+            if not _interrupted(walk):
+                _task(walk, node, linked)
+        case Assign(target=target):
+            live = linked.value(walk.vars)
+            if target is not None:
+                _assign(walk, target, live)
+            follow(walk, node.next)
+        case Choice():
+            follow(walk, node.next if linked.value(walk.vars) else node.otherwise)
+        case Return():
+            value = walk.program.pack(linked.value(walk.vars), node.type)
+            leave(walk, Returning(value))
+        case Parallel() | ForEach() | Race() | Call():
+            if not _interrupted(walk):
+                fork(walk, node)
+        case Scope():
+            _open(walk, node, linked)
+        case Wait():
+            if not _interrupted(walk):
+                until = walk.now + linked.value(walk.vars)
+                walk.step += 1
+                walk.rest = OnTimer(until)
+        case Receive():
+            if not _interrupted(walk):
+                _receive(walk, node, linked)
+        case Emit():
+            walk.effects.append(Publish(walk.program.pack(linked.value(walk.vars))))
+            follow(walk, node.next)
+        case Raise():
+            _raise(walk, node, linked)
+        case _:
+            assert_never(node)
+
+
+def _task(walk: Walk, node: Task, linked: Linked) -> None:
+    """Let the token wait for a task, at the participant where the sender places it."""
+    args, kwargs = linked.args(walk.vars)
+    walk.step += 1
+    walk.rest = OnTask()
+    walk.move(walk.placement.of(node.task))
+    walk.effects.append(
+        CallTask(node.task, walk.step, args, kwargs, deadline=_deadline(walk.frames, walk.timed))
+    )
+
+
+def _deadline(frames: tuple[Frame, ...], timed: bool) -> int:
+    return wake_at(OnTask(), frames) if timed else 0
+
+
+def _task_completed(walk: Walk, result: Value) -> None:
+    node = walk.linked.node
+    if not isinstance(node, Task):
+        raise NotAllowed("A task's result came for a token that waits for none.")
+    if node.into is not None:
+        walk.write(node.into.name, result)
+    if node.undoable:
+        walk.add_undo(Entry(walk.token.path, walk.step, node.task))
+    follow(walk, node.next)
+
+
+def _note_unknown(walk: Walk) -> None:
+    """An interrupted task may or may not have had its effect: it is settled when it is undone."""
+    node = walk.linked.node
+    if isinstance(node, Task) and node.undoable:
+        walk.add_undo(Entry(walk.token.path, walk.step, node.task, True))
+
+
+def _assign(walk: Walk, target: object, live: object) -> None:
+    if isinstance(target, Bind):
+        walk.write(target.name, walk.program.pack(live, target.type))
+        return
+    for bind, value in assigned(target, live):  # type: ignore[arg-type]  # an Unpack
+        walk.write(bind.name, walk.program.pack(value, bind.type))
+
+
+def _open(walk: Walk, scope: Scope, linked: Linked) -> None:
+    deadline = walk.now + linked.value(walk.vars) if scope.kind == "timeout" else 0
+    walk.push_frame(Frame(walk.node, walk.undo_size, deadline))
+    walk.node = scope.next
+
+
+def _receive(walk: Walk, node: Receive, linked: Linked) -> None:
+    key = walk.program.pack(linked.value(walk.vars))
+    deadline = walk.now + linked.branches[0](walk.vars) if linked.branches else 0
+    walk.step += 1
+    walk.rest = OnEvent(node.event, key, deadline)
+    walk.move(walk.program.definition.home)
+    walk.effects.append(Subscribe(node.event, key))
+
+
+def _raise(walk: Walk, node: Raise, linked: Linked) -> None:
+    raised = linked.value(walk.vars)
+    error = raised() if isinstance(raised, type) else raised
+    if not isinstance(error, Exception):
+        raise TypeError("exceptions must derive from Exception")
+    if linked.branches:
+        cause = linked.branches[0](walk.vars)
+        error.__cause__ = cause() if isinstance(cause, type) else cause
+    fail(walk, walk.program.error(error))
+
+
+def _begin(walk: Walk) -> None:
+    """Go on with a token that was created, or has arrived."""
+    rest = walk.token.rest
+    if isinstance(rest, Ready):
+        return
+    walk.rest = rest
+    _interrupt(walk)
+    if walk.rest is rest:
+        walk.effects.extend(renewed(walk.program, walk.token))
+
+
+def _interrupted(walk: Walk) -> bool:
+    """Raise what interrupts the token before it begins to wait here."""
+    raising = walk.interruption()
+    if raising is not None:
+        leave(walk, raising)
+    return raising is not None
+
+
+def _interrupt(walk: Walk) -> None:
+    """Raise what interrupts the token while it waits, if anything does."""
+    rest = walk.token.rest
+    waits_for = rest.over if isinstance(rest, Parked) else rest
+    raising = walk.interruption()
+    walk.rest = rest
+    if raising is None or isinstance(waits_for, OnUndo | Ready):
+        return
+    if isinstance(waits_for, OnChildren):
+        interrupt_children(walk, waits_for, raising)
+        return
+    if isinstance(waits_for, OnTask):
+        _note_unknown(walk)
+    walk.rest = None
+    leave(walk, raising)
+
+
+def _undone(walk: Walk) -> None:
+    walk.cut_undo(walk.undo_size - 1)
+    unwind(walk)
+
+
+def _woken(walk: Walk) -> None:
+    rest = walk.token.rest
+    if isinstance(rest, OnTimer) and rest.until <= walk.now:
+        follow(walk, walk.linked.node.next)  # type: ignore[union-attr]  # a Wait
+    elif isinstance(rest, OnEvent) and 0 < rest.deadline <= walk.now:
+        fail(walk, walk.program.error(TimeoutError("no event came in time")))
+    else:
+        _interrupt(walk)
+
+
+def _received(walk: Walk, event: Value) -> None:
+    node = walk.linked.node
+    if not isinstance(node, Receive):
+        raise NotAllowed("An event came for a token that waits for none.")
+    if node.into is not None:
+        live = walk.program.load(event)
+        walk.write(node.into.name, walk.program.pack(live, node.into.type))
+    follow(walk, node.next)
+
+
+def _resume(walk: Walk) -> None:
+    rest = walk.token.rest
+    if not isinstance(rest, Parked):
+        walk.rest = rest
+        return
+    walk.rest = _fresh(rest.over)
+    if isinstance(rest.over, Ready):
+        walk.rest = None
+    else:
+        walk.effects.extend(renewed(walk.program, _at_rest(walk.token, walk.rest)))
+
+
+def _fresh(rest: Rest) -> Rest:
+    """Return a rest with its attempts at zero."""
+    match rest:
+        case OnTask(args=args):
+            return OnTask(args)
+        case OnUndo(entry):
+            return OnUndo(entry)
+        case _:
+            return rest
+
+
+def _skip(walk: Walk, result: Value) -> None:
+    rest = walk.token.rest
+    match rest.over if isinstance(rest, Parked) else rest:
+        case OnTask():
+            _task_completed(walk, result)
+        case OnUndo():
+            _undone(walk)
+        case OnEvent():
+            _received(walk, result)
+        case OnTimer():
+            follow(walk, walk.linked.node.next)  # type: ignore[union-attr]  # a Wait
+        case Ready() | OnChildren() | Parked():
+            walk.rest = rest
+
+
+def renewed(program: Program, token: Token) -> tuple[Effect, ...]:
+    """Return the effects of a resting token once more: after recovery, arrival or a retry."""
+    rest = token.rest
+    linked = program.regions[token.region][token.node]
+    match rest:
+        case OnTask(args, attempt, due) if isinstance(linked.node, Task):
+            given = program.load(args) if args is not None else linked.args(token.vars)
+            deadline = wake_at(rest, token.frames)
+            return (
+                CallTask(linked.node.task, token.step, given[0], given[1], attempt, due, deadline),
+            )
+        case OnUndo(entry, attempt, due):
+            return (CallUndo(entry, attempt, due),)
+        case OnEvent(event, key):
+            return (Subscribe(event, key),)
+        case _:
+            return ()
+
+
+def _at_rest(token: Token, rest: Rest) -> Token:
+    return Token(
+        token.path,
+        token.definition,
+        token.region,
+        token.at,
+        token.reply_to,
+        token.node,
+        token.step,
+        token.hop,
+        token.vars,
+        token.frames,
+        token.undo,
+        rest,
+        token.cancelled,
+        token.depth,
+    )
+
+
+__all__ = ["advance", "renewed"]

@@ -1,0 +1,287 @@
+"""Fold the journal of a run: tokens at rest, reports, keys, trails, and what was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from msgspec import Struct
+
+from duetto.model.effect import Change
+from duetto.model.message import Answer, Arrive, Command, Message
+from duetto.model.record import (
+    AttemptFailed,
+    CancelCame,
+    CommandCame,
+    CommandEnded,
+    Ended,
+    InHand,
+    Moved,
+    Noted,
+    Progressed,
+    Record,
+    ReportCame,
+    Started,
+    TaskEnded,
+)
+from duetto.model.token import (
+    Completed,
+    Failed,
+    OnChildren,
+    OnTask,
+    OnUndo,
+    Outcome,
+    ROOT,
+    Rest,
+    Token,
+    Value,
+    extended,
+    parent_of,
+)
+
+
+class Key(Struct, frozen=True):
+    """How a task ended at its service: what answers a duplicate, and what undoes it."""
+
+    task: str
+    outcome: Outcome
+    args: bytes
+
+
+class Trail(Struct, frozen=True):
+    """Where a token went from here: to a participant (by a message), or nowhere, as it ended."""
+
+    to: str | None
+    hop: int
+    message: Message | None = None
+
+
+class RunState:
+    """What one store knows of one open run. Everything in it is folded from the journal."""
+
+    __slots__ = (
+        "away",
+        "commands",
+        "deaths",
+        "digest",
+        "home",
+        "hops",
+        "id",
+        "keys",
+        "progress",
+        "reports",
+        "rid",
+        "sent",
+        "tokens",
+        "tombs",
+    )
+
+    def __init__(self, rid: int, id: str, digest: str, home: str) -> None:
+        self.rid, self.id, self.digest, self.home = rid, id, digest, home
+        self.tokens: dict[str, Token] = {}
+        self.reports: dict[str, dict[int, Outcome]] = {}
+        self.away: dict[str, Trail] = {}
+        self.hops: dict[str, int] = {}
+        self.tombs: set[str] = set()
+        self.keys: dict[tuple[str, int, bool], Key] = {}
+        self.commands: dict[tuple[str, int, bool], Message] = {}
+        self.sent: dict[tuple[str, int, bool], Message] = {}
+        self.progress: dict[str, Value] = {}
+        self.deaths: dict[str, int] = {}
+
+
+def changed(token: Token, change: Change) -> Token:
+    """Return the token that a change leads to."""
+    undo = token.undo
+    while undo is not None and undo.size > change.undo_kept:
+        undo = undo.below
+    return Token(
+        token.path,
+        token.definition,
+        token.region,
+        change.at,
+        token.reply_to,
+        change.node,
+        change.step,
+        change.hop,
+        {**token.vars, **change.writes} if change.writes else token.vars,
+        token.frames if change.frames is None else change.frames,
+        extended(undo, change.undo_added),
+        change.rest,
+        change.cancelled,
+        token.depth,
+    )
+
+
+def resting(token: Token, rest: Rest) -> Token:
+    """Return the token with another rest."""
+    return Token(
+        token.path,
+        token.definition,
+        token.region,
+        token.at,
+        token.reply_to,
+        token.node,
+        token.step,
+        token.hop,
+        token.vars,
+        token.frames,
+        token.undo,
+        rest,
+        token.cancelled,
+        token.depth,
+    )
+
+
+def apply(state: RunState, record: Record) -> None:
+    """Take one record into the state. Records of a run are applied in the order of the journal."""
+    match record:
+        case TaskEnded() | Moved():
+            _move(state, record.path, record.change)
+            _begin(state, record.forked, record.sent)
+        case Ended():
+            state.tokens.pop(record.path, None)
+            state.away[record.path] = Trail(None, 0)
+            report(state, record.path, record.outcome)
+            _begin(state, (), record.sent)
+        case Started():
+            state.tokens[record.path] = record.token
+            state.away.pop(record.path, None)
+            state.hops[record.path] = record.token.hop
+            _begin(state, record.forked, record.sent)
+        case AttemptFailed():
+            _attempt(state, record)
+        case ReportCame():
+            report(state, record.path, record.outcome)
+        case CommandCame():
+            body = record.message.body
+            if isinstance(body, Command):
+                state.commands[body.path, body.step, body.undo] = record.message
+        case CommandEnded():
+            key = (record.path, record.step, record.undo)
+            state.commands.pop(key, None)
+            state.keys[key] = Key(record.task, record.outcome, record.args)
+            _begin(state, (), record.sent)
+        case CancelCame():
+            state.tombs.add(record.path)
+            _begin(state, (), record.sent)
+        case Progressed():
+            state.progress[record.path] = record.value
+        case InHand():
+            state.deaths[record.path] = record.deaths
+        case Noted():
+            pass
+        case _:
+            assert_never(record)
+
+
+def _move(state: RunState, path: str, change: Change) -> None:
+    old = state.tokens[path]
+    token = changed(old, change)
+    state.tokens[path] = token
+    state.deaths.pop(path, None)
+    state.progress.pop(path, None)
+    joined = isinstance(old.rest, OnChildren) and (
+        not isinstance(token.rest, OnChildren) or old.step != token.step
+    )
+    if joined:
+        state.reports.pop(path, None)
+
+
+def _begin(state: RunState, forked: tuple[Token, ...], sent: tuple[Message, ...]) -> None:
+    for token in forked:
+        state.tokens[token.path] = token
+    for message in sent:
+        note_sent(state, message)
+
+
+def note_sent(state: RunState, message: Message) -> None:
+    """Keep what was sent: a token's trail, and what may have to be sent again."""
+    match message.body:
+        case Arrive(token):
+            state.tokens.pop(token.path, None)
+            state.away[token.path] = Trail(message.to, token.hop, message)
+        case Command(path=path, step=step, undo=undo) | Answer(path=path, step=step, undo=undo):
+            state.sent[path, step, undo] = message
+        case _:
+            state.sent[type(message.body).__name__ + str(len(state.sent)), 0, False] = message
+
+
+def report(state: RunState, path: str, outcome: Outcome) -> bool:
+    """Take a child's outcome as a row of its parent, once; return whether it is new."""
+    if path == ROOT:
+        return False
+    parent, step, index = parent_of(path)
+    token = state.tokens.get(parent)
+    if token is None or token.step != step or not isinstance(token.rest, OnChildren):
+        return False
+    rows = state.reports.setdefault(parent, {})
+    if index in rows:
+        return False
+    rows[index] = outcome
+    rest = token.rest
+    state.tokens[parent] = resting(
+        token,
+        OnChildren(rest.total, rest.started, rest.ended + 1, rest.decided, rest.interrupt),
+    )
+    return True
+
+
+def _attempt(state: RunState, record: AttemptFailed) -> None:
+    token = state.tokens.get(record.path)
+    if record.command or token is None:
+        return
+    attempt = record.attempt + 1
+    match token.rest:
+        case OnTask(args):
+            state.tokens[record.path] = resting(token, OnTask(args, attempt, record.due))
+        case OnUndo(entry):
+            state.tokens[record.path] = resting(token, OnUndo(entry, attempt, record.due))
+        case _:
+            pass
+    state.deaths.pop(record.path, None)
+
+
+def key_of(records: Iterable[Record], path: str, step: int) -> Key | None:
+    """Return how a task ended, or was interrupted (a Failed outcome with no class), by its key."""
+    found: Key | None = None
+    for record in records:
+        if record.path != path:
+            continue
+        match record:
+            case TaskEnded(step=at, task=task, args=args, error=None) if at == step:
+                data = record.result
+                if record.into and record.into in record.change.writes:
+                    data = record.change.writes[record.into].data
+                found = Key(task, Completed(Value(-1, data)), args)
+            case Ended(step=at, task=task, args=args, error=None) if task and at == step:
+                found = Key(task, Completed(Value(-1, record.result)), args)
+            case CommandEnded(step=at, undo=False) if at == step:
+                found = Key(record.task, record.outcome, record.args)
+            case _:
+                pass
+    return found
+
+
+def interrupted_args(records: Iterable[Record], path: str, step: int) -> bytes:
+    """Return the packed arguments of a task that was interrupted, empty where it was not."""
+    for record in records:
+        if isinstance(record, Moved) and record.path == path and record.args:
+            if record.note == str(step):
+                return record.args
+    return b""
+
+
+__all__ = [
+    "Failed",
+    "Key",
+    "RunState",
+    "Trail",
+    "apply",
+    "changed",
+    "interrupted_args",
+    "key_of",
+    "note_sent",
+    "report",
+    "resting",
+]

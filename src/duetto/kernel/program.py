@@ -1,0 +1,241 @@
+"""A definition, linked: trees are closures, types are plans, symbols are today's objects.
+
+Linking happens once per definition and process; a symbol that is not here fails it, and parks
+the token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, assert_never
+
+from duetto.codec import Codec, Plan
+from duetto.errors import DefinitionError, LimitExceeded
+from duetto.kernel.expressions import Closure, Environment, arguments, closure, unpacked
+from duetto.kernel.liveness import after
+from duetto.model.definition import (
+    DYNAMIC,
+    FORMAT,
+    OUTERMOST,
+    Assign,
+    Bind,
+    Branch,
+    Call,
+    Choice,
+    Definition,
+    Emit,
+    ForEach,
+    Node,
+    Parallel,
+    Parameter,
+    Race,
+    Raise,
+    Receive,
+    Region,
+    Return,
+    Scope,
+    Task,
+    TypeRef,
+    Unpack,
+    Wait,
+)
+from duetto.model.token import OPEN, Error, Value
+
+FORKED = -2
+"""The type of the hidden variable with the arguments of children that have not begun."""
+
+SCALARS = frozenset({str, int, float, bool, bytes, type(None)})
+
+SECONDS_MAX = 10**10
+"""Some three centuries: beyond it an instant does not fit."""
+
+Evaluate = Callable[[Environment], Any]
+
+
+class Linked:
+    """A node with its closures. Which of them are set depends on the kind of the node."""
+
+    __slots__ = ("args", "branches", "carried", "chain", "node", "value")
+
+    def __init__(self, node: Node, chain: frozenset[int], carried: frozenset[str]) -> None:
+        self.node = node
+        self.chain = chain
+        """The scopes around the node, itself excluded."""
+        self.carried = carried
+        """The variables that a token needs while it rests here."""
+        self.value: Evaluate = _nothing
+        self.args: Callable[[Environment], tuple[tuple[Any, ...], dict[str, Any]]] = _no_arguments
+        self.branches: tuple[Closure, ...] = ()
+
+
+def _nothing(_: Environment) -> Any:
+    return None
+
+
+def _no_arguments(_: Environment) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return (), {}
+
+
+class Program:
+    """A linked definition. `plans[-1]` is the plan of DYNAMIC values, `plans[-2]` of FORKED."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        digest: str,
+        *,
+        codec: Codec,
+        symbol: Callable[[str], Any],
+        callee: Callable[[str], Program],
+    ) -> None:
+        """Link a definition. Raises NotFound for a symbol or type that is not known here."""
+        if definition.format > FORMAT:
+            raise DefinitionError(
+                f"The definition {digest[:8]} of `{definition.name}` is newer than this Duetto.",
+                found=f"format {definition.format}",
+                expected=f"at most {FORMAT}",
+                do="upgrade this participant",
+            )
+        self.definition, self.digest = definition, digest
+        self.symbol = symbol
+        self.error: Callable[[BaseException], Error] = codec.error
+        self.codec = codec
+        self.plans: list[Plan] = [
+            *(codec.plan(ref) for ref in definition.types),
+            codec.plan(TypeRef("items", (TypeRef("Any"),))),
+            codec.dynamic,
+        ]
+        self._callees = {name: digest or self.digest for name, digest in definition.callees}
+        self._callee = callee
+        self.regions = tuple(self._region(region) for region in definition.regions)
+        self.parameters = tuple(
+            [(parameter, self._default(parameter)) for parameter in region.parameters]
+            for region in definition.regions
+        )
+
+    def callee(self, name: str) -> Program:
+        """Return the program of a workflow that this one calls."""
+        digest = self._callees[name]
+        return self if digest == self.digest else self._callee(digest)
+
+    def load(self, value: Value) -> Any:
+        """Return the live form of a value: a copy of its own, where it could be changed."""
+        if value.live is not OPEN:
+            return value.live
+        plan = self.plans[value.type]
+        live = plan.decode(value.data)
+        if plan.immutable or type(live) in SCALARS:
+            value.live = live
+        return live
+
+    def pack(self, live: Any, type_index: int = DYNAMIC) -> Value:
+        """Return the stored form of a value. Raises ValueRefused or LimitExceeded."""
+        plan = self.plans[type_index]
+        data = plan.encode(live)
+        keep = plan.immutable or type(live) in SCALARS
+        return Value(type_index, data, live if keep and type_index != FORKED else OPEN)
+
+    def bind(self, region: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Value]:
+        """Return the variables of a region that begins with these arguments. Raises TypeError."""
+        found: dict[str, Value] = {}
+        rest = dict(kwargs)
+        given = iter(args)
+        for parameter, default in self.parameters[region]:
+            name = parameter.name
+            if not parameter.keyword_only and (value := next(given, OPEN)) is not OPEN:
+                found[name] = self.pack(value, parameter.type)
+            elif name in rest:
+                found[name] = self.pack(rest.pop(name), parameter.type)
+            elif default is not None:
+                found[name] = self.pack(default({}), parameter.type)
+            else:
+                raise TypeError(f"{self.definition.name}() misses the argument `{name}`")
+        if rest or next(given, OPEN) is not OPEN:
+            names = ", ".join(rest) or "a positional one"
+            raise TypeError(f"{self.definition.name}() got an unexpected argument: {names}")
+        return found
+
+    def place(self, error: Error, line: int) -> Error:
+        """Return an error with the workflow's own line in its trace."""
+        frame = f"{self.definition.file}:{line} in {self.definition.name}"
+        trace = f"{error.trace}\n{frame}" if error.trace else frame
+        return Error(error.type, error.bases, error.message, error.data, trace, error.cause)
+
+    def _default(self, parameter: Parameter) -> Evaluate | None:
+        return closure(parameter.default, self) if parameter.default is not None else None
+
+    def _region(self, region: Region) -> list[Linked]:
+        carried = after(region)
+        return [self._link(node, region, carried[i]) for i, node in enumerate(region.nodes)]
+
+    def _link(self, node: Node, region: Region, carried: frozenset[str]) -> Linked:
+        linked = Linked(node, chain_of(region, node), carried)
+        match node:
+            case Task(args=args, kwargs=kwargs) | Call(args=args, kwargs=kwargs):
+                linked.args = arguments(args, kwargs, self)
+            case Assign(value=value) | Return(value=value):
+                linked.value = closure(value, self)
+            case Choice(test=value) | Emit(event=value) | ForEach(items=value):
+                linked.value = closure(value, self)
+            case Parallel(branches=branches) | Race(branches=branches):
+                linked.branches = tuple(self._branch(branch) for branch in branches)
+            case Wait(seconds=value):
+                linked.value = milliseconds(closure(value, self))
+            case Receive(key=key, timeout=timeout):
+                linked.value = closure(key, self) if key is not None else _nothing
+                if timeout is not None:
+                    linked.branches = (milliseconds(closure(timeout, self)),)
+            case Scope(seconds=seconds):
+                if seconds is not None:
+                    linked.value = milliseconds(closure(seconds, self))
+            case Raise(error=error, cause=cause):
+                linked.value = closure(error, self)
+                if cause is not None:
+                    linked.branches = (closure(cause, self),)
+            case _:
+                assert_never(node)
+        return linked
+
+    def _branch(self, branch: Branch) -> Closure:
+        items = arguments(branch.args, (), self)
+        return lambda env: items(env)[0]
+
+
+def chain_of(region: Region, node: Node) -> frozenset[int]:
+    """Return the indexes of the scopes around a node, OUTERMOST included."""
+    found, scope = {OUTERMOST}, node.scope
+    while scope != OUTERMOST:
+        found.add(scope)
+        scope = region.nodes[scope].scope
+    return frozenset(found)
+
+
+def milliseconds(seconds: Closure) -> Closure:
+    """Return a closure for whole milliseconds, from seconds or a timedelta."""
+
+    def convert(env: Environment) -> int:
+        value = seconds(env)
+        number = value.total_seconds() if isinstance(value, timedelta) else value
+        if not 0 <= abs(number) <= SECONDS_MAX:
+            raise LimitExceeded(
+                "A time span is too long.",
+                found=f"{number} s",
+                expected=f"at most {SECONDS_MAX} s",
+                do="wait for an event, or use a shorter time",
+            )
+        return max(0, round(number * 1000))
+
+    return convert
+
+
+def assigned(target: Bind | Unpack, live: Any) -> list[tuple[Bind, Any]]:
+    """Return what an assignment writes, in its order; raises as Python does."""
+    if isinstance(target, Bind):
+        return [(target, live)]
+    found: list[tuple[Bind, Any]] = []
+    for item, value in zip(
+        target.items, unpacked(live, len(target.items), target.star), strict=True
+    ):
+        found.extend(assigned(item, value))
+    return found

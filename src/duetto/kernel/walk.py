@@ -1,0 +1,197 @@
+"""The state of one transition: a token taken apart, changed, and put together again."""
+
+from __future__ import annotations
+
+from duetto.kernel.program import Linked, Program
+from duetto.model.definition import END, OUTERMOST
+from duetto.model.effect import Change, Effect, Report, Transition
+from duetto.model.placement import Placement
+from duetto.model.token import (
+    Completed,
+    Entry,
+    Error,
+    Failed,
+    Frame,
+    OnEvent,
+    OnTimer,
+    Outcome,
+    Parked,
+    Raising,
+    Ready,
+    Rest,
+    Stopped,
+    Token,
+    Undo,
+    Value,
+    entries,
+)
+
+CANCELLED = Error("duetto.errors:Cancelled", ("duetto.errors:DuettoError",), "cancelled")
+"""What a cancelled token raises; no handler matches it."""
+
+TIMED_OUT = Error("builtins:TimeoutError", ("builtins:OSError", "builtins:Exception"), "timed out")
+"""What leaves a timeout scope whose deadline has passed."""
+
+
+class Walk:
+    """One token within one transition. Everything here is local to a call of `advance`."""
+
+    __slots__ = (
+        "at",
+        "cancelled",
+        "effects",
+        "frames",
+        "hop",
+        "node",
+        "nodes",
+        "now",
+        "outcome",
+        "placement",
+        "program",
+        "rest",
+        "step",
+        "timed",
+        "token",
+        "undo",
+        "undo_kept",
+        "vars",
+        "writes",
+    )
+
+    def __init__(self, program: Program, placement: Placement, token: Token, now: int) -> None:
+        self.program, self.placement, self.token, self.now = program, placement, token, now
+        self.nodes: list[Linked] = program.regions[token.region]
+        self.node, self.step, self.hop, self.at = token.node, token.step, token.hop, token.at
+        self.vars, self.frames, self.undo = token.vars, token.frames, token.undo
+        self.cancelled = token.cancelled
+        self.writes: dict[str, Value] = {}
+        self.effects: list[Effect] = []
+        self.rest: Rest | None = None
+        self.outcome: Outcome | None = None
+        self.undo_kept: int = token.undo.size if token.undo else 0
+        self.timed = any(frame.deadline for frame in token.frames)
+
+    @property
+    def linked(self) -> Linked:
+        return self.nodes[self.node]
+
+    @property
+    def undo_size(self) -> int:
+        return self.undo.size if self.undo else 0
+
+    def write(self, name: str, value: Value) -> None:
+        """Write a variable; the token's own dict is left alone."""
+        if not self.writes:
+            self.vars = dict(self.vars)
+        self.vars[name] = value
+        self.writes[name] = value
+
+    def push_frame(self, frame: Frame) -> None:
+        self.frames = (*self.frames, frame)
+        self.timed = self.timed or bool(frame.deadline)
+
+    def pop_frame(self) -> Frame:
+        *rest, frame = self.frames
+        self.frames = tuple(rest)
+        return frame
+
+    def add_undo(self, entry: Entry) -> None:
+        self.undo = Undo(entry, self.undo, self.undo_size + 1)
+
+    def cut_undo(self, size: int) -> None:
+        """Drop entries, newest first, down to a size."""
+        while self.undo is not None and self.undo.size > size:
+            self.undo = self.undo.below
+        self.undo_kept = min(self.undo_kept, size)
+
+    def move(self, participant: str) -> None:
+        """Travel to a participant, if it is another one, with what is still read after this node."""
+        if participant != self.at:
+            self.at, self.hop = participant, self.hop + 1
+            carried = self.linked.carried
+            self.vars = {name: value for name, value in self.vars.items() if name in carried}
+
+    def interruption(self) -> Raising | None:
+        """Return what interrupts the token here, if anything: a state of its scopes, not a signal."""
+        if not (self.cancelled or self.timed):
+            return None
+        shield = max((i for i, frame in enumerate(self.frames) if frame.pending), default=-1)
+        if self.cancelled and shield < 0:
+            return Raising(CANCELLED, 0)
+        for i, frame in enumerate(self.frames):
+            if i > shield and 0 < frame.deadline <= self.now:
+                return Raising(TIMED_OUT, i + 1)
+        return None
+
+    def end(self, outcome: Outcome) -> None:
+        """End the token."""
+        self.outcome = outcome
+        self.effects.append(Report(outcome))
+
+    def end_with(self, value: Value) -> None:
+        self.end(Completed(value, entries(self.undo)))
+
+    def end_raising(self, raising: Raising) -> None:
+        undo = entries(self.undo)
+        self.end(Stopped(undo) if raising.interrupt == 0 else Failed(raising.error, undo))
+
+    def transition(self) -> Transition:
+        """Return the result: the new token, what changed, and the effects."""
+        if self.outcome is not None:
+            return Transition(None, None, tuple(self.effects))
+        old = self.token
+        rest = self.rest if self.rest is not None else old.rest
+        token = Token(
+            old.path,
+            old.definition,
+            old.region,
+            self.at,
+            old.reply_to,
+            self.node,
+            self.step,
+            self.hop,
+            self.vars,
+            self.frames,
+            self.undo,
+            rest,
+            self.cancelled,
+            old.depth,
+        )
+        frames = None if self.frames is old.frames else self.frames
+        kept = self.undo_kept
+        added = () if self.undo is old.undo else entries(self.undo, kept)
+        change = Change(
+            self.node,
+            self.step,
+            rest,
+            self.writes,
+            frames,
+            kept,
+            added,
+            self.hop,
+            self.at,
+            self.cancelled,
+        )
+        return Transition(token, change, tuple(self.effects), self._wake(rest))
+
+    def _wake(self, rest: Rest) -> int:
+        return wake_at(rest, self.frames) if self.timed or isinstance(rest, OnTimer | OnEvent) else 0
+
+
+def wake_at(rest: Rest, frames: tuple[Frame, ...]) -> int:
+    """Return the next instant (ms since the epoch) at which a resting token must look again."""
+    shield = max((i for i, frame in enumerate(frames) if frame.pending), default=-1)
+    instants = [frame.deadline for frame in frames[shield + 1 :] if frame.deadline]
+    match rest:
+        case OnTimer(until):
+            instants.append(until)
+        case OnEvent(deadline=deadline) if deadline:
+            instants.append(deadline)
+        case Parked():
+            return 0
+        case _:
+            pass
+    return min(instants, default=0)
+
+
+__all__ = ["CANCELLED", "END", "OUTERMOST", "TIMED_OUT", "Ready", "Walk", "wake_at"]

@@ -1,0 +1,81 @@
+"""The closed list of what can be observed while Duetto runs.
+
+| signal | when | fields |
+|---|---|---|
+| RunStarted | a run was committed | run, workflow |
+| RunEnded | a run's end was committed | run, workflow, status, error |
+| AttemptFailedSignal | an attempt at a task failed | run, path, task, attempt, error, due_ms |
+| TokenParked | a token waits for an operator | run, path, reason |
+| Recovered | unfinished runs were taken up again | runs |
+| StorePaused | the store has no room; nothing is lost, it is tried again | reason |
+| LoopBlocked | user code held the event loop | task, took_ms |
+| RunPurged | closed runs were deleted after their time | count |
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class RunStarted(Struct, frozen=True):
+    run: str
+    workflow: str
+
+
+class RunEnded(Struct, frozen=True):
+    run: str
+    workflow: str
+    status: str
+    error: str = ""
+
+
+class AttemptFailedSignal(Struct, frozen=True):
+    run: str
+    path: str
+    task: str
+    attempt: int
+    error: str
+    due_ms: int
+
+
+class TokenParked(Struct, frozen=True):
+    run: str
+    path: str
+    reason: str
+
+
+class Recovered(Struct, frozen=True):
+    runs: tuple[str, ...]
+
+
+class StorePaused(Struct, frozen=True):
+    reason: str
+
+
+class LoopBlocked(Struct, frozen=True):
+    task: str
+    took_ms: int
+
+
+class RunPurged(Struct, frozen=True):
+    count: int
+
+
+Signal = (
+    RunStarted
+    | RunEnded
+    | AttemptFailedSignal
+    | TokenParked
+    | Recovered
+    | StorePaused
+    | LoopBlocked
+    | RunPurged
+)
+
+
+class Observer(Protocol):
+    """Told of signals, in the loop: it must return at once and raise nothing."""
+
+    def note(self, signal: Signal, /) -> None: ...
