@@ -1,0 +1,112 @@
+"""What a task's body can ask about the call that it serves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+from duetto.errors import ConfigurationError
+
+Report = Callable[[object], None]
+
+
+def keep_nothing(value: object) -> None:
+    """Drop a progress report: a direct call has no history to keep it in."""
+
+
+class TaskContext:
+    """The run, path and idempotency key of a call, its attempt, deadline and cancel notice.
+
+    A cancel is a notice, never a kill: what a body did and did not do must be known (it is then
+    undone). A long body looks at `cancelled`, or awaits `wait_cancelled()`, and ends early.
+    """
+
+    __slots__ = (
+        "_cancelled",
+        "_notice",
+        "_report",
+        "attempt",
+        "deadline_ms",
+        "key",
+        "path",
+        "run",
+        "task",
+    )
+
+    def __init__(
+        self,
+        *,
+        task: str,
+        key: str,
+        run: str = "",
+        path: str = "/",
+        attempt: int = 1,
+        deadline_ms: int = 0,
+        report: Report = keep_nothing,
+    ) -> None:
+        self.task, self.key, self.run, self.path = task, key, run, path
+        self.attempt, self.deadline_ms = attempt, deadline_ms
+        self._report = report
+        self._cancelled = False
+        # Most bodies never wait for the notice, so the event is made for those who do.
+        self._notice: asyncio.Event | None = None
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When the result comes too late; None where there is no limit."""
+        if not self.deadline_ms:
+            return None
+        return datetime.fromtimestamp(self.deadline_ms / 1000, UTC)
+
+    @property
+    def cancelled(self) -> bool:
+        """Has the caller lost interest? A body in a thread may ask as well."""
+        return self._cancelled
+
+    async def wait_cancelled(self) -> None:
+        """Return when the caller has lost interest."""
+        if self._cancelled:
+            return
+        if self._notice is None:
+            self._notice = asyncio.Event()
+        await self._notice.wait()
+
+    def progress(self, value: object) -> None:
+        """Say how far the work is: kept with the run, and shown."""
+        self._report(value)
+
+    def cancel(self) -> None:
+        """Give the notice; the runtime calls it, in the loop of the body."""
+        self._cancelled = True
+        if self._notice is not None:
+            self._notice.set()
+
+
+class Slot:
+    """Holds the context of the call under way.
+
+    The runtime changes the slot for each call: setting the ContextVar anew costs it more.
+    """
+
+    __slots__ = ("context",)
+
+    def __init__(self, context: TaskContext | None = None) -> None:
+        self.context = context
+
+
+current_slot: ContextVar[Slot | None] = ContextVar("duetto_task_slot", default=None)
+
+
+def context() -> TaskContext:
+    """Return the context of the task whose body is running."""
+    slot = current_slot.get()
+    if slot is None or slot.context is None:
+        raise ConfigurationError(
+            "There is no task here.",
+            found="context() outside the body of a task",
+            expected="a call from a task, or from what it calls",
+            do="ask in the task, and pass what is needed as an argument",
+        )
+    return slot.context
