@@ -1,0 +1,260 @@
+"""Opening a store: who owns it, is it one of ours, is everything there that was acknowledged."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+
+from duetto.errors import CommitsLost, NotFound, StoreError
+from duetto.stores.sqlite.connection import connect
+from duetto.stores.sqlite.mark import Mark, MarkFile, read_mark
+from duetto.stores.sqlite.owner import Ownership
+from duetto.stores.sqlite.reading import Reader
+from duetto.stores.sqlite.refusals import refusal
+from duetto.stores.sqlite.schema import (
+    Migration,
+    migrate,
+    migrations,
+    outdated,
+    pending,
+    version_of,
+)
+from duetto.stores.sqlite.statements import statements
+
+WRITE = statements("write")
+IN_USE, CLOSED = 0, 1
+"""The meta row `closed`: was the log moved into the file before it was let go?"""
+
+
+class Opened(NamedTuple):
+    """The parts of an open store; only an owner has ownership and mark."""
+
+    path: Path
+    db: apsw.Connection
+    identity: bytes
+    owner: Ownership | None = None
+    mark: MarkFile | None = None
+
+
+def open_files(path: Path, *, read_only: bool, accept_loss: bool) -> Opened:
+    """Open the file, and check it before anything is written to it."""
+    path = path.resolve()  # one owner, whatever the name by which it comes
+    if read_only:
+        return open_to_read(path, accept_loss=accept_loss)
+    return open_to_write(path, accept_loss=accept_loss)
+
+
+def open_to_read(path: Path, *, accept_loss: bool) -> Opened:
+    """Open beside an owner, or where there is none."""
+    if not path.exists():
+        raise NotFound(
+            f"There is no store {path}.",
+            expected="a file",
+            do="start the app once, or check the path",
+        )
+    had_log = log_file(path).exists()
+    mark = read_mark(path)  # before the file, so that an owner at work is never ahead of it
+    db = connect(path, write=False)
+    try:
+        check_layout(db, path, new_allowed=False)
+        identity = check_complete(db, path, mark, had_log=had_log, accept_loss=accept_loss)
+    except (apsw.Error, StoreError) as error:
+        db.close()
+        raise refusal(error, path) if isinstance(error, apsw.Error) else error from error
+    return Opened(path, db, identity)
+
+
+def open_to_write(path: Path, *, accept_loss: bool) -> Opened:
+    """Own the file, check it, and say in it that it is in use."""
+    owner = own(path)
+    db: apsw.Connection | None = None
+    try:
+        had_log, mark = log_file(path).exists(), read_mark(path)
+        db = connect(path, write=True)
+        check_layout(db, path, new_allowed=mark is None or mark.lsn == 0 or accept_loss)
+        identity = check_complete(db, path, mark, had_log=had_log, accept_loss=accept_loss)
+        return Opened(path, db, identity, owner, taken_into_use(db, path, identity))
+    except (apsw.Error, StoreError) as error:
+        if db is not None:
+            db.close()
+        owner.release()
+        raise refusal(error, path) if isinstance(error, apsw.Error) else error from error
+
+
+def own(path: Path) -> Ownership:
+    """Return the ownership of a store in a folder that exists."""
+    try:
+        return Ownership(path)
+    except OSError as error:
+        raise StoreError(
+            f"The store {path} cannot be opened.",
+            found=str(error),
+            expected="a folder that exists, in which this user may write",
+            do="make the folder, or give another path",
+        ) from error
+
+
+def check_layout(db: apsw.Connection, path: Path, *, new_allowed: bool) -> None:
+    """Make the tables of a new file; raise for a file that is not a store of this layout."""
+    version, known = version_of(db), migrations()
+    steps = pending(version, known)
+    if steps and version:
+        raise outdated(path, version, steps)
+    if steps and not new_allowed:
+        raise CommitsLost(
+            f"The store {path} is empty.",
+            found="no tables",
+            expected="the runs that were acknowledged before",
+            do="restore a backup, or open it once with --accept-loss",
+        )
+    if steps:
+        migrate(db, steps)
+        put_meta(db, "identity", uuid.uuid4().bytes)
+        put_meta(db, "made_at", now_ms())
+
+
+def check_complete(
+    db: apsw.Connection, path: Path, mark: Mark | None, *, had_log: bool, accept_loss: bool
+) -> bytes:
+    """Return the store's id; raise CommitsLost where acknowledged commits are not in the file."""
+    reader = Reader(db, path)
+    identity, lsn = reader.meta("identity"), reader.last_lsn()
+    assert isinstance(identity, bytes)
+    if accept_loss:
+        return identity
+    if mark is None and not had_log and reader.meta("closed") == IN_USE:
+        raise separated(path)
+    if mark is not None and mark.store != identity:
+        raise foreign(path)
+    if mark is not None and mark.lsn > lsn:
+        raise lost(path, mark, lsn)
+    return identity
+
+
+def taken_into_use(db: apsw.Connection, path: Path, identity: bytes) -> MarkFile:
+    """Say in the file that its log belongs to it, and start the mark at what is there.
+
+    The checkpoint syncs what recovery read from the log: after a sync that failed, that may have
+    been in memory only.
+    """
+    say_closed(db, closed=False)
+    mark = MarkFile(path)
+    mark.reset(Mark(identity, Reader(db, path).last_lsn(), now_ms()))
+    sync_folder(path.parent)
+    return mark
+
+
+def say_closed(db: apsw.Connection, *, closed: bool) -> None:
+    """Write into the file itself, not only into its log, whether it is whole without the log."""
+    put_meta(db, "closed", CLOSED if closed else IN_USE)
+    db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
+
+def put_meta(db: apsw.Connection, name: str, value: apsw.SQLiteValue) -> None:
+    """Note what the file knows of itself."""
+    db.execute(WRITE["put_meta"], (name, value))
+
+
+def plan(path: Path) -> tuple[Migration, ...]:
+    """Return the steps that an upgrade would take."""
+    db = connect(path.resolve(), write=False)
+    try:
+        return pending(version_of(db), migrations())
+    finally:
+        db.close()
+
+
+def upgrade(path: Path) -> tuple[Migration, ...]:
+    """Take the steps, as the owner."""
+    path = path.resolve()
+    owner = own(path)
+    try:
+        db = connect(path, write=True)
+        try:
+            steps = pending(version_of(db), migrations())
+            migrate(db, steps)
+        finally:
+            db.close()
+    finally:
+        owner.release()
+    return steps
+
+
+def backup(source: Path, target: Path) -> None:
+    """Copy a snapshot over a connection of its own, so that commits go on meanwhile."""
+    if target.exists():
+        raise StoreError(
+            f"{target} exists.", expected="a path where nothing is", do="choose another path"
+        )
+    part = target.with_name(target.name + ".part")
+    part.unlink(missing_ok=True)
+    reader = connect(source, write=False)
+    writer = connect(part, write=True)
+    try:
+        reader.execute("BEGIN")
+        with writer.backup("main", reader, "main") as copying:
+            while not copying.done:
+                copying.step(1000)
+        say_closed(writer, closed=True)
+    finally:
+        reader.close()
+        writer.close()
+    os.link(part, target)  # unlike a rename, it never replaces a file
+    part.unlink()
+    sync_folder(target.parent)
+
+
+def log_file(path: Path) -> Path:
+    """Return where SQLite keeps the log of the store at `path`."""
+    return path.with_name(path.name + "-wal")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def now_ms() -> int:
+    """Return the instant that a mark is stamped with, for people only."""
+    return time.time_ns() // 1_000_000
+
+
+def lost(path: Path, mark: Mark, lsn: int) -> CommitsLost:
+    """Return the error for a log that ends before the mark."""
+    when = datetime.fromtimestamp(mark.at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return CommitsLost(
+        f"The store {path} ends before what was acknowledged: {mark.lsn - lsn} records are lost.",
+        found=f"the last record is number {lsn}",
+        expected=f"number {mark.lsn}, acknowledged at {when} UTC",
+        do="bring back the file's `-wal`, or restore a backup, or open it once with --accept-loss",
+    )
+
+
+def separated(path: Path) -> CommitsLost:
+    """Return the error for a file that was in use and came without its log."""
+    return CommitsLost(
+        f"The store {path} was copied while it was in use, without its log.",
+        found=f"no {log_file(path).name} and no watermark",
+        expected="the file with its `-wal` and `-mark`, or a backup",
+        do="use `duetto store backup` to copy, or open it once with --accept-loss",
+    )
+
+
+def foreign(path: Path) -> CommitsLost:
+    """Return the error for a mark of another store."""
+    return CommitsLost(
+        f"The watermark beside {path} belongs to another store.",
+        found="a file that replaced the one that the watermark was written for",
+        expected="the store and its own `-mark`",
+        do="bring the file back, or delete the `-mark` if the file was replaced on purpose",
+    )

@@ -1,0 +1,75 @@
+"""What SQLite's errors mean to whoever holds a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+
+from duetto.errors import (
+    ConflictError,
+    StoreBusy,
+    StoreDamaged,
+    StoreError,
+    StoreFailed,
+    StoreFull,
+)
+
+# Reads that give other bytes than were written, or none: the medium or the file is damaged, while
+# what can still be read is as good as before.
+DAMAGED_READS = {
+    apsw.SQLITE_IOERR_DATA,
+    apsw.SQLITE_IOERR_READ,
+    apsw.SQLITE_IOERR_SHORT_READ,
+    apsw.SQLITE_IOERR_CORRUPTFS,
+}
+
+
+def is_damage(error: apsw.Error) -> bool:
+    """Does the error say that something which was written cannot be read back?"""
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return True
+    return isinstance(error, apsw.IOError) and error.extendedresult in DAMAGED_READS
+
+
+def refusal(error: apsw.Error, path: Path) -> StoreError | ConflictError:
+    """Return the error to raise from what SQLite said."""
+    said = f"{type(error).__name__}: {error}"
+    if is_damage(error):
+        return damaged(path, said)
+    match error:
+        case apsw.FullError():
+            return StoreFull(
+                f"There is no room for a commit to {path}.",
+                found=said,
+                expected="room on the disk; nothing of the commit was written",
+                do="free some space; the commit may then be tried again",
+            )
+        case apsw.BusyError() | apsw.LockedError():
+            return StoreBusy(
+                f"Another program holds {path} locked.",
+                found=said,
+                expected="one owner, and readers beside it",
+                do="close the program that writes to the file",
+            )
+        case apsw.ConstraintError():
+            return ConflictError(
+                "A run is there already.", found=said, do="use a run id and a rid only once"
+            )
+        case _:
+            return StoreFailed(
+                f"A write to {path} failed; nothing is acknowledged after it.",
+                found=said,
+                expected="a disk that keeps what is synced to it",
+                do="look at the disk, then open the store again",
+            )
+
+
+def damaged(path: Path, found: str) -> StoreDamaged:
+    """Return the error for a part of the file that cannot be read back."""
+    return StoreDamaged(
+        f"A part of {path} is damaged.",
+        found=found,
+        expected="pages and records that fit their checksums",
+        do="restore a backup; runs that are not on a damaged page go on",
+    )

@@ -1,0 +1,37 @@
+-- name: last_lsn
+SELECT ifnull(max(lsn), 0) AS lsn FROM journal;
+
+-- name: last_rid
+SELECT ifnull(max(rid), 0) AS rid FROM run;
+
+-- name: get_meta
+SELECT value FROM meta WHERE name = ?;
+
+-- name: run_by_id
+SELECT * FROM run WHERE id = ?;
+
+-- name: runs_by_rid
+SELECT * FROM run WHERE rid IN carray(?) ORDER BY rid;
+
+-- name: counts
+SELECT workflow, status, count(*) AS runs FROM run INDEXED BY run_status GROUP BY workflow, status;
+
+-- name: definition
+SELECT data FROM definition WHERE digest = ?;
+
+-- name: journal_of_run
+SELECT data FROM journal INDEXED BY journal_run WHERE rid = ? ORDER BY lsn;
+
+-- name: open_rids
+-- Running, and guests: statuses 1 and 0.
+SELECT rid FROM run INDEXED BY run_status WHERE status IN (0, 1) ORDER BY rid;
+
+-- name: journal_of_runs
+SELECT rid, data FROM journal INDEXED BY journal_run WHERE rid IN carray(?) ORDER BY rid, lsn;
+
+-- name: name_by_rid
+SELECT id FROM run NOT INDEXED WHERE rid = ?;
+
+-- name: name_by_index
+-- For a run whose row is on a damaged page: the index has its id too.
+SELECT id FROM run INDEXED BY run_id WHERE +rid = ? AND id > '';
