@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 from datetime import timedelta
 from inspect import isawaitable
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, cast, overload
 
 from duetto.authoring.branches import Branches
 from duetto.authoring.direct import Saga, memory
@@ -124,9 +124,9 @@ async def gather(*given: Any, cancel: bool = False, limit: int | None = None) ->
     cancels the others, and is raised when they have ended. `limit` is how many run at a time.
     """
     over_iterable = len(given) == 1 and not isawaitable(given[0])
-    awaitables: list[Awaitable[Any]] = [*given[0]] if over_iterable else [*given]
+    each = cast("Iterable[Awaitable[Any]]", given[0] if over_iterable else given)
     at_a_time = checked_count("limit of gather", limit)
-    values = await Branches(awaitables, limit=at_a_time).all(fail_fast=cancel)
+    values = await Branches([*each], limit=at_a_time).all(fail_fast=cancel)
     return values if over_iterable else tuple(values)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from functools import cached_property
 from inspect import getclosurevars
 from types import CodeType, FunctionType, ModuleType
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from duetto.authoring.direct import DirectRun
 from duetto.authoring.names import checked_name
@@ -53,8 +53,12 @@ class Workflow(Generic[P, R]):
     @cached_property
     def callees(self) -> dict[str, Workflow[..., Any]]:
         """The workflows that the body names, itself excepted, by their names."""
-        found = (one for one in named_by(self.body) if isinstance(one, Workflow))
-        return {one.name: one for one in found if one is not self}
+        found: dict[str, Workflow[..., Any]] = {}
+        for one in named_by(self.body):
+            if isinstance(one, Workflow) and one is not self:
+                callee = cast("Workflow[..., Any]", one)
+                found[callee.name] = callee
+        return found
 
 
 def named_by(body: Callable[..., Any]) -> Iterator[object]:
@@ -64,11 +68,10 @@ def named_by(body: Callable[..., Any]) -> Iterator[object]:
     variables = {**body.__globals__, **getclosurevars(body).nonlocals}
     names = {name for code in codes(body.__code__) for name in (*code.co_names, *code.co_freevars)}
     for name in names & variables.keys():
-        yield variables[name]
-        if isinstance(variables[name], ModuleType):
-            yield from (
-                vars(variables[name])[each] for each in names & vars(variables[name]).keys()
-            )
+        value: object = variables[name]
+        yield value
+        if isinstance(value, ModuleType):
+            yield from (vars(value)[each] for each in names & vars(value).keys())
 
 
 def codes(code: CodeType) -> Iterator[CodeType]:
