@@ -67,6 +67,23 @@ def after(region: Region) -> tuple[frozenset[str], ...]:
     return tuple(_behind(node, index, flow, known) for index, node in enumerate(region.nodes))
 
 
+def may_be_bound(region: Region) -> tuple[frozenset[str], ...]:
+    """Return for each node the variables that some path to it has bound."""
+    flow = flow_of(region)
+    known: list[set[str] | None] = [None] * len(region.nodes)
+    todo = [(0, frozenset(parameter.name for parameter in region.parameters))] if known else []
+    while todo:
+        index, names = todo.pop()
+        before = known[index]
+        if before is not None and names <= before:
+            continue
+        found = known[index] = (before or set()) | names
+        completed = frozenset(found) | binds(region.nodes[index])
+        todo += [(target, completed) for target in flow.normal[index]]
+        todo += [(target, frozenset(found) | {name}) for target, name in flow.raised[index]]
+    return tuple(frozenset(names or ()) for names in known)
+
+
 def reads(tree: Node | Expr) -> frozenset[str]:
     """Return the variables that a node or expression reads itself."""
     found: set[str] = set()
