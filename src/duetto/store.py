@@ -45,7 +45,7 @@ def refuse_unstorable(row: RunRow) -> None:
     """
     names = (("run id", row.id), ("workflow", row.workflow), *(("tag", tag) for tag in row.tags))
     for kind, text in names:
-        if not _is_storable(text):
+        if not is_storable(text):
             raise ValueRefused(
                 f"A {kind} cannot be stored.",
                 found=f"{ascii(text[:40])}, {len(text)} characters",
@@ -54,7 +54,8 @@ def refuse_unstorable(row: RunRow) -> None:
             )
 
 
-def _is_storable(text: str) -> bool:
+def is_storable(text: str) -> bool:
+    """Can every store keep the text as a name, and give it back as it is?"""
     try:
         encoded = text.encode()
     except UnicodeEncodeError:

@@ -8,6 +8,7 @@ import apsw
 import apsw.sqlite_extra
 
 from duetto.errors import StoreError
+from duetto.stores.sqlite.database import Database, connected
 from duetto.stores.sqlite.refusals import refusal
 
 CHECKSUM_VFS = "cksmvfs"
@@ -47,13 +48,13 @@ def page_checksums() -> bool:
     return True
 
 
-def connect(path: Path, *, write: bool) -> apsw.Connection:
+def connect(path: Path, *, write: bool) -> Database:
     """Return a connection to a store's file; a new file gets room for page checksums."""
     checksums = page_checksums()
     vfs = CHECKSUM_VFS if checksums else None
-    db: apsw.Connection | None = None
+    db: Database | None = None
     try:
-        db = apsw.Connection(str(path), flags=WRITE if write else READ, vfs=vfs)
+        db = connected(str(path), flags=WRITE if write else READ, vfs=vfs)
         db.set_busy_timeout(BUSY_MS)
         prepare(db, write=write, checksums=checksums)
     except apsw.CantOpenError as error:
@@ -68,7 +69,7 @@ def connect(path: Path, *, write: bool) -> apsw.Connection:
     return db
 
 
-def prepare(db: apsw.Connection, *, write: bool, checksums: bool) -> None:
+def prepare(db: Database, *, write: bool, checksums: bool) -> None:
     """Set what a connection needs; the page layout first, as the first write fixes it."""
     empty = not db.pragma("page_count")
     if write and empty and checksums:
@@ -87,7 +88,7 @@ def prepare(db: apsw.Connection, *, write: bool, checksums: bool) -> None:
         )
 
 
-def _close(db: apsw.Connection | None) -> None:
+def _close(db: Database | None) -> None:
     if db is not None:
         db.close()
 

@@ -13,6 +13,7 @@ import apsw
 
 from duetto.errors import CommitsLost, NotFound, StoreError
 from duetto.stores.sqlite.connection import connect
+from duetto.stores.sqlite.database import Database, Value
 from duetto.stores.sqlite.mark import Mark, MarkFile, read_mark
 from duetto.stores.sqlite.owner import Ownership
 from duetto.stores.sqlite.reading import Reader
@@ -36,7 +37,7 @@ class Opened(NamedTuple):
     """The parts of an open store; only an owner has ownership and mark."""
 
     path: Path
-    db: apsw.Connection
+    db: Database
     identity: bytes
     owner: Ownership | None = None
     mark: MarkFile | None = None
@@ -73,7 +74,7 @@ def open_to_read(path: Path, *, accept_loss: bool) -> Opened:
 def open_to_write(path: Path, *, accept_loss: bool) -> Opened:
     """Own the file, check it, and say in it that it is in use."""
     owner = own(path)
-    db: apsw.Connection | None = None
+    db: Database | None = None
     try:
         had_log, mark = log_file(path).exists(), read_mark(path)
         db = connect(path, write=True)
@@ -100,7 +101,7 @@ def own(path: Path) -> Ownership:
         ) from error
 
 
-def check_layout(db: apsw.Connection, path: Path, *, new_allowed: bool) -> None:
+def check_layout(db: Database, path: Path, *, new_allowed: bool) -> None:
     """Make the tables of a new file; raise for a file that is not a store of this layout."""
     version, known = version_of(db), migrations()
     steps = pending(version, known)
@@ -120,7 +121,7 @@ def check_layout(db: apsw.Connection, path: Path, *, new_allowed: bool) -> None:
 
 
 def check_complete(
-    db: apsw.Connection, path: Path, mark: Mark | None, *, had_log: bool, accept_loss: bool
+    db: Database, path: Path, mark: Mark | None, *, had_log: bool, accept_loss: bool
 ) -> bytes:
     """Return the store's id; raise CommitsLost where acknowledged commits are not in the file."""
     reader = Reader(db, path)
@@ -137,7 +138,7 @@ def check_complete(
     return identity
 
 
-def taken_into_use(db: apsw.Connection, path: Path, identity: bytes) -> MarkFile:
+def taken_into_use(db: Database, path: Path, identity: bytes) -> MarkFile:
     """Say in the file that its log belongs to it, and start the mark at what is there.
 
     The checkpoint syncs what recovery read from the log: after a sync that failed, that may have
@@ -150,13 +151,13 @@ def taken_into_use(db: apsw.Connection, path: Path, identity: bytes) -> MarkFile
     return mark
 
 
-def say_closed(db: apsw.Connection, *, closed: bool) -> None:
+def say_closed(db: Database, *, closed: bool) -> None:
     """Write into the file itself, not only into its log, whether it is whole without the log."""
     put_meta(db, "closed", CLOSED if closed else IN_USE)
     db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
 
-def put_meta(db: apsw.Connection, name: str, value: apsw.SQLiteValue) -> None:
+def put_meta(db: Database, name: str, value: Value) -> None:
     """Note what the file knows of itself."""
     db.execute(WRITE["put_meta"], (name, value))
 

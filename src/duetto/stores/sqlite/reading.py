@@ -12,7 +12,8 @@ import apsw
 
 from duetto.errors import StoreDamaged
 from duetto.model.view import RunRow
-from duetto.store import Damage, Query, unseal
+from duetto.store import Damage, Query, is_storable, unseal
+from duetto.stores.sqlite.database import Database, Row, Value, numbers
 from duetto.stores.sqlite.refusals import refusal
 from duetto.stores.sqlite.rows import read_rows
 from duetto.stores.sqlite.selecting import select_rids
@@ -26,7 +27,7 @@ RUNS_PER_READ = 500
 class Reader:
     """Every question to a store, over one connection."""
 
-    def __init__(self, db: apsw.Connection, path: Path) -> None:
+    def __init__(self, db: Database, path: Path) -> None:
         self._db, self._path = db, path
         self._damaged: dict[int, Damage] = {}
 
@@ -36,22 +37,24 @@ class Reader:
 
     def number(self, name: str) -> int:
         """Return the single number that a statement gives."""
-        value = self._ask(name)[0][0]
-        assert isinstance(value, int)
-        return value
+        return self._ask(name)[0][0]
 
-    def meta(self, name: str) -> apsw.SQLiteValue:
+    def meta(self, name: str) -> Value:
         """Return what the file knows of itself under a name."""
         found = self._ask("get_meta", name)
         return found[0][0] if found else None
 
     def run(self, id: str) -> RunRow | None:
         """Return the row of a run."""
+        if not is_storable(id):
+            return None
         rows = self._rows("run_by_id", id)
         return rows[0] if rows else None
 
     def runs(self, query: Query) -> list[RunRow]:
         """Return the rows that fit, newest first."""
+        if not all(is_storable(name) for name in (query.workflow, query.tag) if name):
+            return []
         try:
             rids = select_rids(self._db, query)
         except apsw.Error as error:
@@ -60,17 +63,17 @@ class Reader:
 
     def counts(self) -> dict[tuple[str, int], int]:
         """Return how many runs there are by (workflow, status)."""
-        return {(str(name), _int(status)): _int(n) for name, status, n in self._ask("counts")}
+        return {(str(name), status): n for name, status, n in self._ask("counts")}
 
     def definition(self, digest: str) -> bytes | None:
         """Return an encoded definition, checked."""
         found = self._ask("definition", digest)
-        return unseal(_bytes(found[0][0])) if found else None
+        return unseal(found[0][0]) if found else None
 
     def journal(self, rid: int) -> list[bytes]:
         """Return the records of one run, checked; raises StoreDamaged."""
         try:
-            return [unseal(_bytes(data)) for (data,) in self._ask("journal_of_run", rid)]
+            return [unseal(data) for (data,) in self._ask("journal_of_run", rid)]
         except StoreDamaged as error:
             self._quarantine(rid, error)
             raise
@@ -81,7 +84,7 @@ class Reader:
 
     def unfinished(self) -> Iterator[tuple[RunRow, list[bytes]]]:
         """Yield each open run with its records, oldest first."""
-        rids = [_int(rid) for (rid,) in self._ask("open_rids")]
+        rids = [rid for (rid,) in self._ask("open_rids")]
         for at in range(0, len(rids), RUNS_PER_READ):
             yield from self._portion(rids[at : at + RUNS_PER_READ])
 
@@ -104,12 +107,13 @@ class Reader:
     def _records(self, rids: list[int]) -> dict[int, list[bytes]]:
         found = self._ask("journal_of_runs", rids)
         return {
-            _int(rid): [unseal(_bytes(data)) for _, data in group]
-            for rid, group in groupby(found, itemgetter(0))
+            rid: [unseal(data) for _, data in group] for rid, group in groupby(found, itemgetter(0))
         }
 
     def _rows_of(self, rids: list[int]) -> list[RunRow]:
         """Return the rows of these runs without those that are damaged."""
+        if not rids:
+            return []
         try:
             return self._rows("runs_by_rid", rids)
         except StoreDamaged:
@@ -144,9 +148,7 @@ class Reader:
         except apsw.Error as error:
             raise refusal(error, self._path) from error
 
-    def _ask(
-        self, name: str, value: str | int | list[int] | None = None
-    ) -> list[apsw.SQLiteValues]:
+    def _ask(self, name: str, value: str | int | list[int] | None = None) -> list[Row]:
         try:
             bindings = () if value is None else (_bound(value),)
             return self._db.execute(SQL[name], bindings).fetchall()
@@ -154,16 +156,6 @@ class Reader:
             raise refusal(error, self._path) from error
 
 
-def _bound(value: str | int | Sequence[int]) -> apsw.Binding:
+def _bound(value: str | int | Sequence[int]) -> object:
     """Return a value as SQLite takes it; a list of numbers becomes a table of them."""
-    return value if isinstance(value, str | int) else apsw.carray(array("q", value))
-
-
-def _int(value: apsw.SQLiteValue) -> int:
-    assert isinstance(value, int)
-    return value
-
-
-def _bytes(value: apsw.SQLiteValue) -> bytes:
-    assert isinstance(value, bytes)
-    return value
+    return value if isinstance(value, str | int) else numbers(array("q", value))

@@ -29,7 +29,8 @@ def is_damage(error: apsw.Error) -> bool:
     """Does the error say that something which was written cannot be read back?"""
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         return True
-    return isinstance(error, apsw.IOError) and error.extendedresult in DAMAGED_READS
+    # Every error of SQLite has its extended code; apsw's stubs leave that out.
+    return isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) in DAMAGED_READS
 
 
 def refusal(error: apsw.Error, path: Path) -> StoreError | ConflictError:

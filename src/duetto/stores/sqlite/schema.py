@@ -9,6 +9,7 @@ from typing import NamedTuple
 import apsw
 
 from duetto.errors import StoreDamaged, StoreError, StoreNewer
+from duetto.stores.sqlite.database import Database
 from duetto.stores.sqlite.statements import parsed
 
 APPLICATION_ID = 0x44756574
@@ -34,7 +35,7 @@ def migrations() -> tuple[Migration, ...]:
     )
 
 
-def version_of(db: apsw.Connection) -> int:
+def version_of(db: Database) -> int:
     """Return the file's version, 0 for an empty file; raises where another program wrote it."""
     application, version = int(db.pragma("application_id")), int(db.pragma("user_version"))
     empty = not db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
@@ -61,7 +62,7 @@ def pending(version: int, known: tuple[Migration, ...]) -> tuple[Migration, ...]
     return tuple(step for step in known if step.version > version)
 
 
-def migrate(db: apsw.Connection, steps: tuple[Migration, ...]) -> None:
+def migrate(db: Database, steps: tuple[Migration, ...]) -> None:
     """Take the steps in one transaction: a process that dies within leaves the old layout."""
     db.execute("BEGIN IMMEDIATE")
     try:

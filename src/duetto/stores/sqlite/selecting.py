@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import apsw
-
 from duetto.store import Query
+from duetto.stores.sqlite.database import Database
 from duetto.stores.sqlite.statements import statements
 
 SQL = statements("select")
@@ -14,7 +13,7 @@ FEW_RUNS = 20_000
 """So many rids of the index are sorted faster than the table is searched for so few."""
 
 
-def select_rids(db: apsw.Connection, query: Query) -> list[int]:
+def select_rids(db: Database, query: Query) -> list[int]:
     """Return the rids of the runs that fit, newest first."""
     if query.tag:
         return _found(db, SQL["by_tag"], query, query.limit)
@@ -26,10 +25,11 @@ def select_rids(db: apsw.Connection, query: Query) -> list[int]:
     return _found(db, SQL["by_rid"], query, query.limit)
 
 
-def _found(db: apsw.Connection, select: str, query: Query, limit: int) -> list[int]:
+def _found(db: Database, select: str, query: Query, limit: int) -> list[int]:
     conditions = (select, *_indexed(query), *_others(query))
     sql = " AND ".join(conditions) + " ORDER BY rid DESC LIMIT :limit"
-    return [rid for (rid,) in db.execute(sql, {**_values(query), "limit": limit})]
+    found = db.execute(sql, {**_values(query), "limit": limit})
+    return [rid for (rid,) in found]
 
 
 def _indexed(query: Query) -> Iterator[str]:

@@ -14,6 +14,7 @@ from duetto.errors import ConflictError, NotAllowed, StoreError, StoreFailed
 from duetto.model.view import RunRow
 from duetto.store import Batch, Damage, Query, refuse_unstorable, seal
 from duetto.stores.sqlite import opening
+from duetto.stores.sqlite.database import Database, Row
 from duetto.stores.sqlite.mark import Mark, MarkFile
 from duetto.stores.sqlite.owner import Ownership
 from duetto.stores.sqlite.reading import Reader
@@ -40,7 +41,7 @@ class SqliteStore:
     def __init__(
         self,
         path: Path,
-        db: apsw.Connection,
+        db: Database,
         *,
         owner: Ownership | None = None,
         mark: MarkFile | None = None,
@@ -87,6 +88,8 @@ class SqliteStore:
     def commit(self, batch: Batch) -> None:
         """Make the batch durable; when this returns it survives a power cut."""
         self._check_writable()
+        if not batch:
+            return
         for row in batch.runs:
             refuse_unstorable(row)
         try:
@@ -154,7 +157,7 @@ class SqliteStore:
         else:
             self._mark.write(mark)
 
-    def _note_log_pages(self, _: apsw.Connection, __: str, pages: int) -> int:
+    def _note_log_pages(self, _: object, __: str, pages: int) -> int:
         self._log_pages = pages
         return apsw.SQLITE_OK
 
@@ -221,7 +224,7 @@ class SqliteStore:
         self._acknowledge()
         return len(closed)
 
-    def _delete(self, closed: list[apsw.SQLiteValues]) -> None:
+    def _delete(self, closed: list[Row]) -> None:
         many = self._cursor.executemany
         # The numbers of runs and records never go back, even where the last ones are deleted.
         many(WRITE["put_meta"], [("next_rid", self.next_rid())])
