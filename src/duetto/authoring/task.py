@@ -232,10 +232,9 @@ class Task(Generic[P, R]):
         self.undo = task
 
     async def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
-        inject = self.resources.items() - kwargs.items() if self.injected else ()
         given = {
-            name: direct_resource(wanted, for_=self.qualified, name=name)
-            for name, wanted in inject
+            name: direct_resource(self.resources[name], for_=self.qualified, name=name)
+            for name in self.injected
             if name not in kwargs
         }
         context = TaskContext(task=self.qualified, key=f"direct:{next(direct_calls)}")

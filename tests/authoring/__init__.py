@@ -1,0 +1,1 @@
+"""What users write, called directly: plain Python in memory."""

@@ -1,0 +1,1 @@
+"""What pyright strict makes of users' code: nothing where it is right, each mistake where not."""
