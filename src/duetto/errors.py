@@ -44,7 +44,10 @@ class DuettoError(Exception):
 
 
 class DefinitionError(DuettoError):
-    """A workflow that cannot be compiled; `file`, `line` and `column` (from 1) say where."""
+    """A workflow that cannot be compiled; `file`, `line` and `column` (from 1) say where.
+
+    `others` are further errors of the same workflow, shown with this one.
+    """
 
     def __init__(
         self,
@@ -58,8 +61,12 @@ class DefinitionError(DuettoError):
         do: str = "",
     ) -> None:
         self.file, self.line, self.column = file, line, column
+        self.others: tuple[DefinitionError, ...] = ()
         where = f"{file}:{line}:{column}  " if file else ""
         super().__init__(where + message, found=found, expected=expected, do=do)
+
+    def __str__(self) -> str:
+        return "\n\n".join([super().__str__(), *map(str, self.others)])
 
 
 class ValueRefused(DuettoError):
