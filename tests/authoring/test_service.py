@@ -192,7 +192,7 @@ def test_compensations_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="two of what it can have once"):
         reserve.compensate(name="another")(give_back)
     with pytest.raises(ConfigurationError, match="is not undone itself"):
-        undo.compensate(name="redo")(give_back)  # pyright: ignore[reportCallIssue]  # as above
+        undo.compensate(name="redo")(give_back)  # pyright: ignore[reportCallIssue, reportArgumentType]  # as above
 
 
 async def test_a_lookup_is_kept_with_its_task_and_is_none_of_the_service() -> None:

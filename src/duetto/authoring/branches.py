@@ -19,10 +19,16 @@ class Branches(Generic[A]):
     """One asyncio task for each branch, each with an undo list of its own."""
 
     def __init__(
-        self, awaitables: Sequence[Awaitable[A]], *, limit: int | None = None, sagas: bool = False
+        self,
+        awaitables: Sequence[Awaitable[A]],
+        *,
+        limit: int | None = None,
+        fail_fast: bool = False,
+        sagas: bool = False,
     ) -> None:
         self._awaitables = awaitables
-        self._sagas = sagas
+        self._fail_fast, self._sagas = fail_fast, sagas
+        self._stopped = False
         self._window = asyncio.Semaphore(limit or len(awaitables) or 1)
         self._lists: list[UndoList] = [[] for _ in awaitables]
         self._ended: list[int] = []
@@ -31,17 +37,19 @@ class Branches(Generic[A]):
         for index, task in enumerate(self._tasks):
             task.add_done_callback(lambda _, index=index: self._ended.append(index))
 
-    async def all(self, *, fail_fast: bool) -> list[A]:
+    async def all(self) -> list[A]:
         """Wait for all, or for the first error; raise the one that decides, or return all values.
 
         The branches hand what they did to the parent, which undoes it if its saga fails.
         """
         try:
-            await self._settle(asyncio.FIRST_EXCEPTION if fail_fast else asyncio.ALL_COMPLETED)
+            await self._settle(
+                asyncio.FIRST_EXCEPTION if self._fail_fast else asyncio.ALL_COMPLETED
+            )
         finally:
             join(self._lists)
         if failed := [index for index in self._ended if self._failed(index)]:
-            return [self._tasks[failed[0] if fail_fast else min(failed)].result()]
+            return [self._tasks[failed[0] if self._fail_fast else min(failed)].result()]
         return [task.result() for task in self._tasks]
 
     async def first(self) -> A:
@@ -63,7 +71,13 @@ class Branches(Generic[A]):
         async with self._window, AsyncExitStack() as stack:
             if self._sagas:
                 await stack.enter_async_context(Saga())
-            return await self._awaitables[index]
+            try:
+                return await self._awaitables[index]
+            except Exception:
+                # Whatever the error is: the window must not let another begin behind it.
+                if self._fail_fast:
+                    self._stop()
+                raise
 
     async def _settle(self, when: str) -> None:
         if not self._tasks:
@@ -73,9 +87,16 @@ class Branches(Generic[A]):
         finally:
             if self._ended:
                 self._decided = self._ended[0]
-            for task in self._tasks:
-                task.cancel()
+            self._stop()
             await to_the_end(self._end())
+
+    def _stop(self) -> None:
+        """Cancel the branches, once: a second cancel would cut into what cleans up."""
+        if not self._stopped:
+            self._stopped = True
+            for task in self._tasks:
+                if task is not asyncio.current_task():
+                    task.cancel()
 
     async def _end(self) -> None:
         """Wait for every branch, and close those that the window never let begin."""

@@ -126,7 +126,7 @@ async def gather(*given: Any, cancel: bool = False, limit: int | None = None) ->
     over_iterable = len(given) == 1 and not isawaitable(given[0])
     each = cast("Iterable[Awaitable[Any]]", given[0] if over_iterable else given)
     at_a_time = checked_count("limit of gather", limit)
-    values = await Branches([*each], limit=at_a_time).all(fail_fast=cancel)
+    values = await Branches([*each], limit=at_a_time, fail_fast=cancel).all()
     return values if over_iterable else tuple(values)
 
 
