@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.typing import user
+
 HERE = Path(__file__).parent
 
 
@@ -51,3 +53,9 @@ def test_a_mistake_is_found_on_its_line(complaints: Complaints, line: int, mista
 
 def test_nothing_else_is_said_of_the_module_with_mistakes(complaints: Complaints) -> None:
     assert set(complaints["wrong.py"]) - set(planted()) == set()
+
+
+def test_the_module_without_a_mistake_compiles() -> None:
+    assert set(user.fulfil.callees) == {"pay"}
+    assert user.inventory.tasks.keys() == {"reserve", "release", "count", "weigh", "price"}
+    assert user.payments.tasks["charge_card"] is user.charge

@@ -133,7 +133,8 @@ async def fulfil(order: Order, express: bool = False) -> Receipt:
     assert_type(numbers, list[int])
     first = await race(count(order), price(order))
     assert_type(first, int | str)
-    assert_type(await weigh(order), float)
+    weight = await weigh(order)
+    assert_type(weight, float)
     async with timeout(5), saga(keep=False):
         approved = await receive(Approved, key=order.id, timeout=timedelta(hours=1))
         assert_type(approved, Approved)

@@ -64,10 +64,10 @@ class Saga:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        undo_list.reset(self._token)
-        # A coroutine that is closed, never finished, may not await any more.
+        # A coroutine that is closed, never finished, may not await, and stands in another context.
         if isinstance(error, GeneratorExit):
             return
+        undo_list.reset(self._token)
         if error is not None:
             await to_the_end(unwind(self.entries, error))
         elif self._keep and self._outer is not None:

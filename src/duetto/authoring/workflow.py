@@ -11,6 +11,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 from duetto.authoring.direct import DirectRun
 from duetto.authoring.names import checked_name
 from duetto.authoring.service import Service
+from duetto.errors import DefinitionError
 from duetto.model.definition import Definition
 
 P = ParamSpec("P")
@@ -99,7 +100,11 @@ def workflow(body: Any = None, /, *, home: Service | None = None, name: str = ""
         from duetto.authoring.compiler import compile_workflow
 
         named = name or body.__name__
-        definition = compile_workflow(body, name=named, home=home.name if home else "")
+        try:
+            definition = compile_workflow(body, name=named, home=home.name if home else "")
+        except DefinitionError as error:
+            # The traceback ends at the user's line; where the compiler noticed helps nobody.
+            raise error.with_traceback(None) from None
         return Workflow(body, definition, name=named, home=home)
 
     return declare if body is None else declare(body)
