@@ -124,7 +124,7 @@ class Shapes:
             return enum_shape(kind)
         if typing.is_typeddict(kind):
             return self._recursive(annotation, kind, "map", lambda: self._typed_dict(kind, args))
-        if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        if _is_named_tuple(kind):
             return self._recursive(annotation, kind, "array", lambda: self._named_tuple(kind, args))
         family = family_of(kind)
         if family is None:
@@ -249,6 +249,10 @@ def _label_of(annotation: Any) -> str:
     return getattr(annotation, "__name__", repr(annotation))
 
 
+def _is_named_tuple(kind: Any) -> bool:
+    return hasattr(kind, "_fields") and issubclass(kind, tuple)
+
+
 def _is_constrained(annotation: Any) -> bool:
     if typing.get_origin(annotation) is Annotated:
         first, *metadata = typing.get_args(annotation)
@@ -293,7 +297,7 @@ def _bindings(kind: Any, args: tuple[Any, ...]) -> dict[Any, dict[Any, Any]]:
     """Return what the type variables of a generic class and of its bases stand for."""
     own: dict[Any, Any] = dict(zip(getattr(kind, "__parameters__", ()), args, strict=False))
     found: dict[Any, dict[Any, Any]] = {kind: own}
-    for base in vars(kind).get("__orig_bases__", ()):
+    for base in cast("dict[str, Any]", vars(kind)).get("__orig_bases__", ()):
         origin = typing.get_origin(base)
         if isinstance(origin, type) and origin is not typing.Generic:
             inner = tuple(_replaced(arg, own) for arg in typing.get_args(base))
@@ -308,4 +312,4 @@ def _replaced(annotation: Any, bound: dict[Any, Any]) -> Any:
     if not parameters or isinstance(annotation, type):
         return annotation
     values = tuple(bound.get(parameter, Any) for parameter in parameters)
-    return cast("Any", annotation)[values]
+    return annotation[values]

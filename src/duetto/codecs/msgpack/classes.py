@@ -14,7 +14,7 @@ from duetto.codecs.msgpack.families import (
     checked_extras,
     pydantic_state,
 )
-from duetto.codecs.msgpack.shape import NOT_NATIVE, Check, Misfit, Shape, entered
+from duetto.codecs.msgpack.shape import NOT_NATIVE, Check, Misfit, Shape, entered, kind_of
 
 Part = tuple[FieldOf, Shape]
 Parts = tuple[Part, ...]
@@ -49,7 +49,7 @@ def _packing(family: Family, label: str, parts: Parts, dynamic: Shape) -> Callab
     steps = [(field.name, field.stored, shape.pack) for field, shape in parts]
 
     def pack(value: Any, room: int) -> Any:
-        if type(value) is not kind:
+        if kind_of(value) is not kind:
             raise _other_class(kind, label, value)
         inside = entered(value, room)
         wire = head.copy()
@@ -80,14 +80,14 @@ def _other_class(kind: type[Any], label: str, value: Any) -> Misfit:
         return Misfit(
             value,
             f"exactly {label}, since a subclass would come back as its base",
-            f"annotate it as `{type(value).__name__}`, or as a union of both",
+            f"annotate it as `{kind_of(value).__name__}`, or as a union of both",
         )
     return Misfit(value, label)
 
 
 def _unpacking(family: Family, label: str, parts: Parts, dynamic: Shape) -> Callable[[Any], Any]:
     def unpack(wire: Any) -> Any:
-        if type(wire) is not dict:
+        if kind_of(wire) is not dict:
             raise Misfit(wire, label)
         values: dict[str, Any] = {}
         for field, shape in parts:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from duetto.codecs.msgpack.shape import (
+    ARRAYS,
     ENCODE,
     NOT_NATIVE,
     Check,
@@ -14,11 +15,12 @@ from duetto.codecs.msgpack.shape import (
     Shape,
     Unpack,
     entered,
+    kind_of,
     uniform,
 )
 
 
-def native_of(shapes: Iterable[Shape], build: Callable[..., Any]) -> Any:
+def native_of(shapes: Iterable[Shape], build: Callable[[list[Any]], Any]) -> Any:
     """Return the native type of a container, if all of its parts have one."""
     natives = [shape.native for shape in shapes]
     return NOT_NATIVE if NOT_NATIVE in natives else build(natives)
@@ -37,7 +39,7 @@ def pack_each(values: Iterable[Any], pack: Pack, room: int) -> list[Any]:
 
 def unpack_each(wire: Any, unpack: Unpack, expected: str) -> list[Any]:
     """Unpack every element."""
-    if type(wire) is not list and type(wire) is not tuple:
+    if kind_of(wire) is not list and kind_of(wire) is not tuple:
         raise Misfit(wire, expected)
     found: list[Any] = []
     try:
@@ -53,7 +55,7 @@ def list_shape(item: Shape) -> Shape:
     label = f"list[{item.label}]"
 
     def pack(value: Any, room: int) -> Any:
-        if type(value) is not list:
+        if kind_of(value) is not list:
             raise Misfit(value, label, "convert it with `list(…)`")
         return pack_each(value, item.pack, entered(value, room))
 
@@ -73,7 +75,7 @@ def tuple_shape(item: Shape) -> Shape:
     label = f"tuple[{item.label}, ...]"
 
     def pack(value: Any, room: int) -> Any:
-        if type(value) is not tuple:
+        if kind_of(value) is not tuple:
             raise Misfit(value, label, "convert it with `tuple(…)`")
         return tuple(pack_each(value, item.pack, entered(value, room)))
 
@@ -95,15 +97,15 @@ def fixed_shape(
 ) -> Shape:
     """Return the shape of `tuple[a, b]`, or of a class of named tuples."""
     count = len(items)
-    make: Callable[[list[Any]], Any] = tuple if kind is tuple else kind._make
+    make: Callable[[list[Any]], Any] = getattr(kind, "_make", kind)
 
     def pack(value: Any, room: int) -> Any:
-        if type(value) is not kind or len(value) != count:
+        if kind_of(value) is not kind or len(value) != count:
             raise Misfit(value, label)
         return tuple(_pack_parts(value, items, steps, entered(value, room)))
 
     def unpack(wire: Any) -> Any:
-        if type(wire) not in (list, tuple) or len(wire) != count:
+        if kind_of(wire) not in ARRAYS or len(wire) != count:
             raise Misfit(wire, label)
         return make(_unpack_parts(wire, items, steps))
 
@@ -150,13 +152,16 @@ def _unpack_parts(wire: Any, items: tuple[Shape, ...], steps: tuple[str, ...]) -
 def fits(tables: Iterable[Mapping[type, Check | None]], values: Iterable[Any]) -> bool:
     """Return whether each value passes the check of its place."""
     for checks, value in zip(tables, values, strict=True):
-        kind = type(value)
+        kind = kind_of(value)
         if kind not in checks:
             return False
         check = checks[kind]
         if check is not None and not check(value):
             return False
     return True
+
+
+GENERIC_SETS: dict[Any, Any] = {set: set, frozenset: frozenset}
 
 
 def set_shape(kind: type[Any], item: Shape) -> Shape:
@@ -168,7 +173,7 @@ def set_shape(kind: type[Any], item: Shape) -> Shape:
     label = f"{kind.__name__}[{item.label}]"
 
     def pack(value: Any, room: int) -> Any:
-        if type(value) is not kind:
+        if kind_of(value) is not kind:
             raise Misfit(value, label)
         inside = entered(value, room)
         return sorted_wires([_in_set(element, item.pack, inside) for element in value])
@@ -182,7 +187,7 @@ def set_shape(kind: type[Any], item: Shape) -> Shape:
         unpack,
         frozenset({kind}),
         frozenset({"array"}),
-        native_of([item], lambda natives: kind[natives[0]]),
+        native_of([item], lambda natives: GENERIC_SETS[kind][natives[0]]),
         {kind: lambda value: not value},
         kind is frozenset and item.immutable,
         item.flat,
@@ -219,7 +224,7 @@ def dict_shape(key: Shape, value: Shape) -> Shape:
     check_keys, check_values = uniform(key.checks), uniform(value.checks)
 
     def pack(mapping: Any, room: int) -> Any:
-        if type(mapping) is not dict:
+        if kind_of(mapping) is not dict:
             raise Misfit(mapping, label, "convert it with `dict(…)`")
         return pack_mapping(mapping, key.pack, value.pack, entered(mapping, room), flat=key.flat)
 
@@ -241,7 +246,7 @@ def pack_mapping(
     pairs = [
         (_pack_key(k, pack_key, room), _pack_at(k, v, pack_value, room)) for k, v in mapping.items()
     ]
-    if flat or all(type(wire) in PLAIN_KEYS for wire, _ in pairs):
+    if flat or all(kind_of(wire) in PLAIN_KEYS for wire, _ in pairs):
         return dict(pairs)
     return pairs
 
@@ -262,16 +267,16 @@ def _pack_at(key: Any, value: Any, pack: Pack, room: int) -> Any:
 
 def step_of(key: Any) -> str:
     """Return the step of a place that leads to the value of a key."""
-    if type(key) is str and key.isidentifier():
+    if kind_of(key) is str and key.isidentifier():
         return f".{key}"
-    return f"[{key!r}]" if type(key) in PLAIN_KEYS else "[…]"
+    return f"[{key!r}]" if kind_of(key) in PLAIN_KEYS else "[…]"
 
 
 def unpack_mapping(wire: Any, unpack_key: Unpack, unpack_value: Unpack, label: str) -> Any:
     """Return a dict from a map, or from pairs."""
-    if type(wire) is dict:
+    if kind_of(wire) is dict:
         pairs: Any = wire.items()
-    elif type(wire) in (list, tuple) and all(_is_pair(pair) for pair in wire):
+    elif kind_of(wire) in ARRAYS and all(_is_pair(pair) for pair in wire):
         pairs = wire
     else:
         raise Misfit(wire, label)
@@ -279,7 +284,7 @@ def unpack_mapping(wire: Any, unpack_key: Unpack, unpack_value: Unpack, label: s
 
 
 def _is_pair(wire: Any) -> bool:
-    return type(wire) in (list, tuple) and len(wire) == 2
+    return kind_of(wire) in ARRAYS and len(wire) == 2
 
 
 def typed_dict_shape(kind: Any, items: dict[str, Shape], required: frozenset[str]) -> Shape:
@@ -287,9 +292,9 @@ def typed_dict_shape(kind: Any, items: dict[str, Shape], required: frozenset[str
     label: str = kind.__name__
 
     def pack(value: Any, room: int) -> Any:
-        if type(value) is not dict:
+        if kind_of(value) is not dict:
             raise Misfit(value, label)
-        if strange := [key for key in value if type(key) is not str or key not in items]:
+        if strange := [key for key in value if kind_of(key) is not str or key not in items]:
             raise Misfit(strange[0], f"a key of {label}", f"declare it in {label}")
         if missing := required - value.keys():
             raise Misfit(value, f"a value for the key {min(missing)!r} of {label}")
@@ -297,7 +302,7 @@ def typed_dict_shape(kind: Any, items: dict[str, Shape], required: frozenset[str
         return {key: _pack_at(key, each, items[key].pack, inside) for key, each in value.items()}
 
     def unpack(wire: Any) -> Any:
-        if type(wire) is not dict or not required <= wire.keys():
+        if kind_of(wire) is not dict or not required <= wire.keys():
             raise Misfit(wire, label)
         # A key that was dropped from the class since is left out, as for other classes.
         return {key: items[key].unpack(each) for key, each in wire.items() if key in items}

@@ -16,7 +16,7 @@ from duetto.codecs.msgpack.containers import (
     unpack_mapping,
 )
 from duetto.codecs.msgpack.scalars import SCALARS
-from duetto.codecs.msgpack.shape import ENCODE, EXPECTED, Misfit, Shape, entered, uniform
+from duetto.codecs.msgpack.shape import ENCODE, EXPECTED, Misfit, Shape, entered, kind_of, uniform
 
 TUPLE, SET, FROZENSET, PAIRS, SCALAR, CLASS, ERROR = range(1, 8)
 """The codes of the extensions; each holds msgpack again. They are in stored values: only add."""
@@ -48,12 +48,12 @@ def dynamic_shape(
     """
 
     def pack(value: Any, room: int) -> Any:
-        packing = packers.get(cast("type[Any]", type(value)))
+        packing = packers.get(kind_of(value))
         if packing is not None:
             return packing(value, room)
         if isinstance(value, Exception):
             return Ext(ERROR, ENCODE(pack_error(value)))
-        name, shape = class_of(type(value))
+        name, shape = class_of(kind_of(value))
         return Ext(CLASS, ENCODE((name, shape.pack(value, room))))
 
     packers = _packers(pack)
@@ -82,16 +82,16 @@ def _same(value: Any) -> Any:
 
 
 def _array(wire: Any) -> list[Any]:
-    if type(wire) is not list:
+    if kind_of(wire) is not list:
         raise Misfit(wire, "an array")
     return cast("list[Any]", wire)
 
 
 def _unpack_named(wire: Any, find: Callable[[str], Shape | None]) -> Any:
-    if type(wire) is not list or len(cast("list[Any]", wire)) != 2:
+    if kind_of(wire) is not list or len(cast("list[Any]", wire)) != 2:
         raise Misfit(wire, "a name and a value")
     name, value = cast("list[Any]", wire)
-    shape = find(name) if type(name) is str else None
+    shape = find(name) if kind_of(name) is str else None
     if shape is None:
         raise Misfit(name, "the name of a type")
     return shape.unpack(value)
@@ -103,7 +103,7 @@ def _packers(pack: Callable[[Any, int], Any]) -> dict[type[Any], Callable[[Any, 
 
     def pack_dict(value: Any, room: int) -> Any:
         wire = pack_mapping(value, pack, pack, entered(value, room), flat=False)
-        return wire if type(wire) is dict else Ext(PAIRS, ENCODE(wire))
+        return wire if kind_of(wire) is dict else Ext(PAIRS, ENCODE(wire))
 
     def extended(code: int, inner: Callable[[Any, int], Any]) -> Callable[[Any, int], Any]:
         return lambda value, room: Ext(code, ENCODE(inner(value, room)))

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import msgspec
 
-from duetto.codecs.msgpack.shape import Misfit
+from duetto.codecs.msgpack.shape import Misfit, kind_of
 
 MISSING: Any = object()
 
@@ -125,9 +125,9 @@ ATTRS_HASH = "_attrs_cached_hash"
 
 def _attrs_default(field: Any) -> Callable[[], Any] | None:
     default = field.default
-    if type(default).__name__ == "Factory":
+    if kind_of(default).__name__ == "Factory":
         return None if default.takes_self else default.factory
-    return None if type(default).__name__ == "_Nothing" else _constant(default)
+    return None if kind_of(default).__name__ == "_Nothing" else _constant(default)
 
 
 def _setting(kind: type[Any], hidden: tuple[str, ...]) -> Build:
@@ -176,7 +176,7 @@ def _pydantic_default(field: Any) -> Callable[[], Any] | None:
 def pydantic_state(value: Any) -> dict[str, Any]:
     """Return what a pydantic model keeps beside its fields, where it says more than they do."""
     state: dict[str, Any] = {}
-    if value.__pydantic_fields_set__ != vars(value).keys():
+    if value.__pydantic_fields_set__ != cast("dict[str, Any]", vars(value)).keys():
         state["set"] = sorted(value.__pydantic_fields_set__)
     if value.__pydantic_extra__ is not None:
         state["extra"] = value.__pydantic_extra__

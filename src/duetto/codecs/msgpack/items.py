@@ -19,7 +19,7 @@ from duetto.codecs.msgpack.plans import (
     refused,
 )
 from duetto.codecs.msgpack.scalars import SCALARS
-from duetto.codecs.msgpack.shape import ENCODE, Misfit, Shape
+from duetto.codecs.msgpack.shape import ENCODE, Misfit, Shape, kind_of
 from duetto.errors import LimitExceeded
 from duetto.model.definition import TypeRef
 
@@ -79,7 +79,7 @@ def items_plan(ref: TypeRef, item: Shape, shapes: Shapes) -> TypedPlan:
 
 def _encode(value: Any, encode_item: Callable[[Any], bytes]) -> bytes:
     """Return a range or text as it is, and anything else as an array of what it yields."""
-    kind = type(value)
+    kind = kind_of(value)
     if kind is range:
         _checked_count(len(value))
         return ENCODE({"range": SCALARS[range].pack(value, NESTING_MAX)})

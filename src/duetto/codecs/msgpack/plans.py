@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from duetto.codec import NESTING_MAX, VALUE_BYTES_MAX
 from duetto.codecs.msgpack.builder import Shapes
-from duetto.codecs.msgpack.shape import ENCODE, NOT_NATIVE, Misfit, Shape
+from duetto.codecs.msgpack.shape import ENCODE, NOT_NATIVE, Misfit, Shape, kind_of
 from duetto.errors import DuettoError, LimitExceeded, StoreDamaged, ValueRefused
 from duetto.model.definition import TypeRef
 
@@ -37,19 +38,14 @@ UNREADABLE = (
 """What decoding raises over bytes that nobody encoded."""
 
 
+@dataclass(frozen=True, slots=True)
 class TypedPlan:
     """How values of one type are stored."""
 
-    __slots__ = ("decode", "encode", "immutable", "ref")
-
-    def __init__(
-        self,
-        ref: TypeRef | None,
-        immutable: bool,
-        encode: Callable[[Any], bytes],
-        decode: Callable[[bytes], Any],
-    ) -> None:
-        self.ref, self.immutable, self.encode, self.decode = ref, immutable, encode, decode
+    ref: TypeRef | None
+    immutable: bool
+    encode: Callable[[Any], bytes]
+    decode: Callable[[bytes], Any]
 
 
 def plan_of(ref: TypeRef | None, shape: Shape, shapes: Shapes) -> TypedPlan:
@@ -118,7 +114,7 @@ def damaged(error: BaseException, shape: Shape) -> StoreDamaged:
     expected = error.expected if isinstance(error, Misfit) else shape.label
     return StoreDamaged(
         f"Stored bytes do not fit {shape.label}.",
-        found=what or type(error).__name__,
+        found=what or kind_of(error).__name__,
         expected=expected,
         do="if the class has changed, give new fields a default and keep the types of the old ones",
     )
@@ -129,7 +125,7 @@ def _native_encode(shape: Shape, slow: Callable[[Any], bytes]) -> Callable[[Any]
 
     def encode(value: Any) -> bytes:
         try:
-            check = checks[type(value)]
+            check = checks[kind_of(value)]
             if check is None or check(value):
                 data = encode_native(value)
                 if len(data) <= VALUE_BYTES_MAX and (

@@ -8,19 +8,21 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from typing import Any, Literal, cast
+from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from duetto.codecs.msgpack.shape import (
+    ARRAYS,
     INT_MAX,
     INT_MIN,
     NOT_NATIVE,
     Check,
     Misfit,
     Shape,
+    kind_of,
     shortened,
 )
 
@@ -28,7 +30,7 @@ NONE_TYPE = type(None)
 
 
 def _exactly(kind: type, expected: str, value: Any) -> Any:
-    if type(value) is not kind:
+    if kind_of(value) is not kind:
         raise Misfit(value, expected, _advice(kind, value))
     return value
 
@@ -36,7 +38,7 @@ def _exactly(kind: type, expected: str, value: Any) -> Any:
 def _advice(kind: type, value: Any) -> str:
     if isinstance(value, kind) and kind is not int:
         return f"convert it with `{kind.__name__}(…)`"
-    if kind is float and type(value) is int:
+    if kind is float and kind_of(value) is int:
         return f"write {value}.0, or convert it with `float(…)`"
     return ""
 
@@ -80,7 +82,7 @@ def pack_float(value: Any, _: int = 0) -> Any:
 
 
 def _unpack_float(wire: Any) -> float:
-    return float(wire) if type(wire) is int else pack_float(wire)
+    return float(wire) if kind_of(wire) is int else pack_float(wire)
 
 
 def _bytes(value: Any, _: int = 0) -> Any:
@@ -106,7 +108,7 @@ def _unpack_complex(wire: Any) -> complex:
 
 
 def _parts(wire: Any, count: int, expected: str) -> Any:
-    if type(wire) not in (list, tuple) or len(wire) != count:
+    if kind_of(wire) not in ARRAYS or len(wire) != count:
         raise Misfit(wire, expected)
     return wire
 
@@ -170,9 +172,9 @@ def _instant(kind: type[datetime] | type[time]) -> Shape:
         if _is_plain_zone(value):
             return value
         zone = value.tzinfo
-        if not value.fold and type(zone) is timezone and _is_nameless(zone):
+        if not value.fold and kind_of(zone) is timezone and _is_nameless(zone):
             return value.isoformat()
-        if zone is not None and not (type(zone) is ZoneInfo and zone.key):
+        if zone is not None and not (kind_of(zone) is ZoneInfo and zone.key):
             raise Misfit(
                 zone,
                 "UTC, an offset without a name, or a zoneinfo.ZoneInfo",
@@ -182,7 +184,7 @@ def _instant(kind: type[datetime] | type[time]) -> Shape:
         return f"{value.replace(tzinfo=None).isoformat()}[{name}{';fold=1' if value.fold else ''}]"
 
     def unpack(wire: Any) -> Any:
-        if type(wire) is str and wire.endswith("]"):
+        if kind_of(wire) is str and wire.endswith("]"):
             return _zoned(kind, wire)
         return _converted(kind, wire)
 
@@ -211,9 +213,9 @@ def _zoned(kind: type[datetime] | type[time], wire: str) -> Any:
 
 
 def _converted(kind: Any, wire: Any) -> Any:
-    if type(wire) is kind:
+    if kind_of(wire) is kind:
         return wire
-    if type(wire) is not str:
+    if kind_of(wire) is not str:
         raise Misfit(wire, kind.__name__)
     try:
         return msgspec.convert(wire, kind)
@@ -289,8 +291,8 @@ def enum_shape(kind: type[enum.Enum]) -> Shape:
     if issubclass(kind, enum.Flag):
         return _flag_shape(kind)
     members = list(kind)
-    by_value = any({type(member.value) for member in members} == {one} for one in (str, int))
-    by_value = by_value and all(type(m.value) is str or _is_64_bit(m.value) for m in members)
+    by_value = any({kind_of(member.value) for member in members} == {one} for one in (str, int))
+    by_value = by_value and all(kind_of(m.value) is str or _is_64_bit(m.value) for m in members)
     wire_of: dict[Any, Any] = {m: m.value if by_value else m.name for m in members}
     member_of = {wire: member for member, wire in wire_of.items()}
 
@@ -301,7 +303,7 @@ def enum_shape(kind: type[enum.Enum]) -> Shape:
         return wire_of[value]
 
     def unpack(wire: Any) -> Any:
-        if type(wire) not in (str, int) or wire not in member_of:
+        if kind_of(wire) not in (str, int) or wire not in member_of:
             raise Misfit(wire, f"a member of {kind.__name__}")
         return member_of[wire]
 
@@ -310,7 +312,7 @@ def enum_shape(kind: type[enum.Enum]) -> Shape:
         pack,
         unpack,
         frozenset({kind}),
-        frozenset({"int" if by_value and type(members[0].value) is int else "str"}),
+        frozenset({"int" if by_value and kind_of(members[0].value) is int else "str"}),
         kind if by_value else NOT_NATIVE,
         {kind: wire_of.__contains__} if by_value else {},
         immutable=True,
@@ -319,7 +321,7 @@ def enum_shape(kind: type[enum.Enum]) -> Shape:
 
 
 def _is_64_bit(value: Any) -> bool:
-    return type(value) is int and INT_MIN <= value <= INT_MAX
+    return kind_of(value) is int and INT_MIN <= value <= INT_MAX
 
 
 def _flag_shape(kind: type[enum.Flag]) -> Shape:
@@ -348,24 +350,24 @@ def literal_shape(values: tuple[Any, ...]) -> Shape:
     by_type: dict[type, dict[Any, Any]] = {}
     for value in values:
         is_member = isinstance(value, enum.Enum)
-        wire = f"{type(value).__qualname__}.{value.name}" if is_member else value
-        by_type.setdefault(cast("type[Any]", type(value)), {})[value] = wire
+        wire = f"{kind_of(value).__qualname__}.{value.name}" if is_member else value
+        by_type.setdefault(kind_of(value), {})[value] = wire
     wires: dict[Any, Any] = {
-        (type(wire), wire): value for group in by_type.values() for value, wire in group.items()
+        (kind_of(wire), wire): value for group in by_type.values() for value, wire in group.items()
     }
     label = f"Literal[{', '.join(shortened(value) for value in values)}]"
     native = all(kind in (str, int, NONE_TYPE) for kind in by_type)
-    native = native and all(type(v) is not int or _is_64_bit(v) for v in values)
+    native = native and all(kind_of(v) is not int or _is_64_bit(v) for v in values)
 
     def pack(value: Any, _: int) -> Any:
-        group = by_type.get(cast("type[Any]", type(value)), {})
+        group = by_type.get(kind_of(value), {})
         if value not in group:
             raise Misfit(value, label)
         return group[value]
 
     def unpack(wire: Any) -> Any:
-        key: tuple[Any, Any] = (type(wire), wire)
-        if type(wire) not in (str, int, bool, bytes, NONE_TYPE) or key not in wires:
+        key: tuple[Any, Any] = (kind_of(wire), wire)
+        if kind_of(wire) not in (str, int, bool, bytes, NONE_TYPE) or key not in wires:
             raise Misfit(wire, label)
         return wires[key]
 

@@ -34,6 +34,12 @@ class _NotNative:
 
 NOT_NATIVE: Any = _NotNative()
 
+kind_of: Callable[[Any], Any] = type
+"""The exact type of a value. Unlike `type`, it makes no type checker guess at what is inside."""
+
+ARRAYS: Any = (list, tuple)
+"""What an array decodes to: tuples where it is the key of a map."""
+
 ENCODE = msgspec.msgpack.Encoder().encode
 
 
@@ -83,7 +89,7 @@ class Shape:
 
 def named(value: Any) -> str:
     """Return what a value is, short: scalars with their value, others by their type."""
-    kind = type(value)
+    kind = kind_of(value)
     if value is None or kind is bool:
         return repr(value)
     if kind in (str, int, float, bytes) or isinstance(value, BaseException):
@@ -138,7 +144,7 @@ def uniform(checks: Mapping[type, Check | None]) -> Callable[[Collection[Any]], 
 
     def check_all(values: Iterable[Any]) -> bool:
         for value in values:
-            check = checks.get(type(value), _never)
+            check = checks.get(kind_of(value), _never)
             if check is not None and not check(value):
                 return False
         return True
@@ -147,7 +153,7 @@ def uniform(checks: Mapping[type, Check | None]) -> Callable[[Collection[Any]], 
 
 
 def _all_are(kind: type, values: Iterable[Any]) -> bool:
-    return all(type(value) is kind for value in values)
+    return all(kind_of(value) is kind for value in values)
 
 
 def _never(_: Any) -> bool:

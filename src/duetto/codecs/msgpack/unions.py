@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from duetto.codecs.msgpack.shape import NOT_NATIVE, WIRES, Check, Misfit, Shape
+from duetto.codecs.msgpack.shape import ARRAYS, NOT_NATIVE, WIRES, Check, Misfit, Shape, kind_of
 
 NIL = frozenset({"nil"})
 
@@ -27,26 +27,30 @@ def union_shape(members: dict[str, Shape]) -> Shape:
         return wire if tag is None else (tag, wire)
 
     def unpack(wire: Any) -> Any:
-        if wire is None and len(others) < len(members):
-            return None
         if plain:
             return _by_wire(shapes, wire, label).unpack(wire)
-        if type(wire) not in (list, tuple) or len(wire) != 2 or wire[0] not in others:
+        if wire is None and len(others) < len(members):
+            return None
+        if not _is_named(wire) or wire[0] not in others:
             raise Misfit(wire, label)
         return others[wire[0]].unpack(wire[1])
 
-    tagged = frozenset({"array"}) | (NIL if len(others) < len(members) else frozenset())
+    wires = {"array", "nil"} if len(others) < len(members) else {"array"}
     return Shape(
         label,
         pack,
         unpack,
         _all_types(shapes),
-        frozenset().union(*(shape.wires for shape in shapes)) if plain else tagged,
+        frozenset({wire for shape in shapes for wire in shape.wires} if plain else wires),
         _native(shapes) if plain else NOT_NATIVE,
         _checks(shapes),
         all(shape.immutable for shape in shapes),
         all(shape.flat for shape in shapes),
     )
+
+
+def _is_named(wire: Any) -> bool:
+    return kind_of(wire) in ARRAYS and len(wire) == 2 and kind_of(wire[0]) is str
 
 
 def _tell_apart(shapes: list[Shape]) -> bool:
@@ -94,7 +98,7 @@ def _native(shapes: list[Shape]) -> Any:
 
 
 def _candidates(shapes: list[Shape], value: Any) -> list[Shape]:
-    kind = type(value)
+    kind = kind_of(value)
     return [shape for shape in shapes if shape.types is None or kind in shape.types]
 
 
@@ -112,7 +116,7 @@ def _pack_as_one_of(shapes: list[Shape], value: Any, room: int, label: str) -> t
 
 
 def _by_wire(shapes: list[Shape], wire: Any, label: str) -> Shape:
-    kind = WIRES.get(type(wire), "ext")
+    kind = WIRES.get(kind_of(wire), "ext")
     for shape in shapes:
         if kind in shape.wires and (shape.tag is None or _has_tag(wire, shape.tag)):
             return shape
@@ -120,4 +124,4 @@ def _by_wire(shapes: list[Shape], wire: Any, label: str) -> Shape:
 
 
 def _has_tag(wire: Any, tag: tuple[str, str | int]) -> bool:
-    return type(wire) is dict and wire.get(tag[0]) == tag[1]
+    return kind_of(wire) is dict and wire.get(tag[0]) == tag[1]
