@@ -1,4 +1,4 @@
-"""Temporal's development server: found, started on a private loopback port, stopped by its process."""
+"""Temporal's development server: found, started on a free loopback port, then stopped."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ SETTINGS = (
 
 
 def find() -> Path | None:
-    """Return the binary on PATH, in Go's directory of binaries or where build_temporal.sh puts it."""
+    """Return the binary on PATH, in Go's directory or where build_temporal.sh puts it."""
     directories = [os.environ.get("PATH", ""), *_go_bins(), str(CACHE / "bin")]
     found = shutil.which("temporal", path=os.pathsep.join(directories))
     return None if found is None else Path(found)

@@ -120,7 +120,7 @@ async def main() -> None:
         task_queue=QUEUE,
         workflows=[Sequence, Fanout, Loop, Nap],
         activities=[trivial],
-        workflow_runner=UnsandboxedWorkflowRunner(),  # the sandbox costs CPU and guards nothing here
+        workflow_runner=UnsandboxedWorkflowRunner(),  # the sandbox would only cost CPU
         max_cached_workflows=20_000,  # none of a round is evicted and replayed
     )
     async with worker:
