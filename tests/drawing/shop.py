@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from duetto.model.definition import (
     END,
+    RESUME,
     Assign,
     Bind,
     Branch,
+    Choice,
     Definition,
+    Emit,
+    ForEach,
+    Handler,
     Parallel,
     Parameter,
+    Race,
+    Raise,
+    Receive,
     Region,
     Return,
+    Scope,
     Task,
     TypeRef,
     Unpack,
+    Wait,
 )
-from duetto.model.expression import Attribute, Call, Name, Symbol
+from duetto.model.definition import Call as CallWorkflow
+from duetto.model.expression import Attribute, Call, Compare, Const, Element, More, Name, Symbol
 
 ORDER, RESERVATION, PAYMENT, BOOKING, SHIPMENT, RECEIPT, NOTICE, PAIR = range(8)
 
@@ -81,3 +92,48 @@ def fulfil() -> Definition:
     types = tuple(TypeRef(f"shop:{name}") for name in names)
     pair = TypeRef("tuple", (types[SHIPMENT], types[NOTICE]))
     return Definition("fulfil", (body, dispatch, notify), (*types, pair), RECEIPT)
+
+
+def everything() -> Definition:
+    """Return a workflow with every kind of node, a loop, scopes, and a `gather` in a `gather`."""
+    body = Region(
+        (
+            Scope("timeout", seconds=Const(30), next=1, line=1),
+            Choice(Compare(Name("total"), ((">", Const(100)),)), otherwise=4, next=2, scope=0, line=2),
+            Receive("shop:Approved", Name("total"), into=Bind("approved", 0), next=3, scope=0, line=3),
+            Emit(Call(Symbol("shop:Seen"), (Name("total"),)), next=4, scope=0, line=4),
+            Assign(Name("items"), Bind("$1"), next=5, line=5),
+            Choice(More("$1", "$2"), otherwise=9, next=6, line=5),
+            Assign(Element("$1", "$2"), Bind("item", 1), next=7, line=5),
+            task("payments.check", "item", into=Bind("checked"), next=8, line=6),
+            Wait(Const(5), next=5, line=7),
+            Scope("try", (Handler(("shop:Refused",), 14, "error"),), next=10, line=8),
+            task("payments.charge", "total", into=Bind("payment", 0), undoable=True, next=11,
+                 scope=9, line=9),
+            ForEach(1, Name("items"), Bind("parcels"), next=12, scope=9, line=10),
+            Race((Branch(2, ()), Branch(3, ())), Bind("quote"), next=13, scope=9, line=11),
+            CallWorkflow("invoice", (Name("total"), Name("quote")), next=15, scope=9, line=12),
+            Raise(Name("error"), line=14),
+            Scope("finally", final=17, next=16, line=15),
+            task("notifications.tell", "payment", next=19, scope=15, line=16),
+            Scope("final", next=18, line=17),
+            task("inventory.tidy", next=RESUME, scope=17, line=18),
+            Return(Name("payment"), 0, line=19),
+        ),
+        (Parameter("total", 0), Parameter("items", 2)),
+    )  # fmt: skip
+    pack = Region(
+        (
+            Parallel((Branch(4, (Name("it"),)), Branch(5, (Name("it"),))), next=1, line=10),
+            Return(Const(None)),
+        ),
+        (Parameter("it", 1),),
+    )
+    names = ("shipping.quick", "inventory.cheap", "shipping.pack", "inventory.pick")
+    calls = [
+        Region((task(name, "it", into=Bind("$1", 1), next=1), Return(Name("$1"), 1)),
+               (Parameter("it", 1),))
+        for name in names
+    ]  # fmt: skip
+    types = (TypeRef("int"), TypeRef("shop:Item"), TypeRef("list", (TypeRef("shop:Item"),)))
+    return Definition("everything", (body, pack, *calls), types, 0)
