@@ -92,7 +92,8 @@ def figure(definition: Definition, compensations: Mapping[str, str] | None = Non
     exits = drafter.region(0, start, 0.0, 1.0, 0)
     end = drafter.item("end", "", 0, START)
     drafter.edges += [Edge(source, end, note) for source, note in exits]
-    return Figure(tuple(drafter.items), tuple(drafter.edges), tuple(drafter.brackets))
+    edges = sorted(drafter.edges, key=lambda edge: (edge.source, edge.target))
+    return Figure(tuple(drafter.items), tuple(edges), tuple(drafter.brackets))
 
 
 def drawn(node: Node) -> bool:
@@ -140,6 +141,27 @@ def targets(region: Region, flow: Flow, at: int) -> Iterator[int]:
                     todo.append(to)
 
 
+def ways(region: Region, flow: Flow, at: int) -> list[tuple[int, str]]:
+    """Return the targets of a node, those of a choice with their notes."""
+    node = region.nodes[at]
+    found = list(targets(region, flow, at))
+    if not isinstance(node, Choice):
+        return [(target, "") for target in found]
+    yes, no = ("", "done") if isinstance(node.test, More) else ("yes", "no")
+    one, other = (_behind(region, flow, at, edge) for edge in (node.next, node.otherwise))
+    return [
+        (target, yes if target in one - other else no if target in other - one else "")
+        for target in found
+    ]
+
+
+def _behind(region: Region, flow: Flow, at: int, edge: int) -> set[int]:
+    """Return the targets of one edge of a choice."""
+    if edge not in flow.normal[at]:
+        return {EXIT} if edge == END and not _finals(region, flow, at) else set()
+    return {edge} if drawn(region.nodes[edge]) else set(targets(region, flow, edge))
+
+
 def _leaves(region: Region, flow: Flow, node: Node, index: int) -> bool:
     """Does the token leave its region here (rather than by way of a `finally` body)?"""
     if RESUME in edges(node):
@@ -180,6 +202,8 @@ class _Drafter:
     ) -> list[tuple[int, str]]:
         """Draw a region behind an item; return the items that leave it, each with a note."""
         region = self.definition.regions[index]
+        if not region.nodes:
+            return [(entry, "")]
         flow = flow_of(region)
         first, last = dict[int, int](), dict[int, int]()
         for at in in_order(flow):
@@ -188,8 +212,7 @@ class _Drafter:
                 last[at] = self.branches(first[at], region.nodes[at], unit, depth)
         exits = self.entry(region, flow, entry, first)
         for at in first:
-            for target in targets(region, flow, at):
-                note = _note(region.nodes[at], target)
+            for target, note in ways(region, flow, at):
                 if target == EXIT:
                     exits.append((last[at], note))
                 else:
@@ -200,9 +223,7 @@ class _Drafter:
     def entry(
         self, region: Region, flow: Flow, entry: int, first: dict[int, int]
     ) -> list[tuple[int, str]]:
-        """Connect what is before a region; a region without items is left at once."""
-        if not region.nodes:
-            return [(entry, "")]
+        """Connect what is before a region; where no item is on the way, it is left at once."""
         begins = [0] if 0 in first else list(targets(region, flow, 0))
         self.edges += [Edge(entry, first[to]) for to in begins if to != EXIT]
         return [(entry, "") for to in begins if to == EXIT]
@@ -258,12 +279,6 @@ def _around(region: Region, at: int) -> Iterator[int]:
     while scope >= 0:
         yield scope
         scope = region.nodes[scope].scope
-
-
-def _note(node: Node, target: int) -> str:
-    if not isinstance(node, Choice) or node.next == node.otherwise:
-        return ""
-    return "yes" if target == node.next else "no" if target == node.otherwise else ""
 
 
 def _scope(scope: Scope) -> str:

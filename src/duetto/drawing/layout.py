@@ -16,18 +16,21 @@ from duetto.drawing.panel import Panel, Path
 from duetto.drawing.spelling import wrapped
 
 TASK_HEIGHT, UNDO_HEIGHT = 28.0, 17.0
-TASK_WIDTH_MIN = 64.0
+TASK_WIDTH_MIN = 60.0
 GAP_MIN = 20.0
 LEVEL, LINE = 12.0, 12.5
 ARROW = 11.0
 """Below the last level of a gap there is room for an arrow's head."""
 TRACK = 26.0
-LANE_PADDING = 9.0
-APP_LANE = 76.0
+LANE_PADDING = 7.0
+APP_LANE = 62.0
 BRACKET = 15.0
-HEADER = 64.0
+HEADER = 72.0
 CLEAR = 9.0
 """Two lines, or a line and a shape, that are nearer than this would look like one."""
+
+WORDS_MAX = 20
+"""Characters of a line of a label: about the distance of two lanes."""
 
 Point = tuple[float, float]
 
@@ -89,7 +92,7 @@ def columns(figure: Figure, names: list[str]) -> Columns:
     for name in names:
         tasks = [task_width(item) for item in figure.items if item.service == name]
         least = APP_LANE if name == names[0] else TASK_WIDTH_MIN
-        tracks = max((abs(item.track) for item in figure.items), default=0) * 2 * TRACK + 44
+        tracks = max((abs(item.track) for item in figure.items), default=0) * 2 * TRACK + 40
         room = tracks if name == names[0] else 0
         width[name] = max(least, wide(name, 11.5) + 12, room, *tasks) + 2 * LANE_PADDING
         left[name] = at
@@ -254,7 +257,7 @@ class Router:
 
 
 def task_width(item: Item) -> float:
-    undo = wide(item.undo, 10.5) + 42 if item.undo else 0
+    undo = wide(item.undo, 10.5) + 34 if item.undo else 0
     return max(TASK_WIDTH_MIN, wide(item.label, 12.5) + 22, undo)
 
 
@@ -332,11 +335,14 @@ def _line(
     else:
         points = [(xa, y1), (xa, begin), (x + way.x, begin), (x + way.x, end), (xb, end), (xb, y2)]
     leg = way.begin if way.begin.words else way.end
-    label_y = (begin if leg is way.begin else end) - 4
-    label = leg.words or ((way.path.edge.note,) if way.path.edge.note else ())
-    if not leg.words and label:
-        return Line(way.path, simple(points), label, xa + 6 + wide(label[0], 10.5) / 2, y1 + 12)
-    return Line(way.path, simple(points), label, x + leg.label()[0], label_y)
+    if leg.words:
+        middle, half = leg.label()
+        middle = min(max(middle, half), router.lanes.total - half)
+        label_y = (begin if leg is way.begin else end) - 4
+        return Line(way.path, simple(points), leg.words, x + middle, label_y)
+    words = () if way.path.edge.note == "yes" else label(way.path)
+    room = max((wide(word, 10.5) for word in words), default=0) / 2
+    return Line(way.path, simple(points), words, xb + 9 + room, y2 - 2)
 
 
 def _level_y(router: Router, leg: Leg, tops: list[float], heights: list[float]) -> float:
@@ -344,6 +350,15 @@ def _level_y(router: Router, leg: Leg, tops: list[float], heights: list[float]) 
     levels = router.levels.get(leg.gap, [])
     above = [max(other.height for other in level) for level in levels[: leg.level + 1]]
     return top + (sum(above) if above else LEVEL)
+
+
+def label(path: Path) -> tuple[str, ...]:
+    """Return the lines of a path's label: its note, and the types that cross."""
+    if not path.words:
+        return (path.edge.note,) if path.edge.note else ()
+    first, *rest = path.words
+    note = f"{path.edge.note}: " if path.edge.note in ("no", "done") else ""
+    return tuple(wrapped([note + first, *rest], WORDS_MAX))
 
 
 def simple(points: list[Point]) -> tuple[Point, ...]:

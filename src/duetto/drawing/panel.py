@@ -12,7 +12,7 @@ from duetto.model.placement import Placement
 
 
 class Path(Struct, frozen=True):
-    """An edge under a placement: `crosses` where its ends are at two participants."""
+    """An edge under a placement; `crosses` where it has a contract, whose `words` are its types."""
 
     edge: Edge
     crosses: bool
@@ -64,16 +64,16 @@ def _path(figure: Figure, edge: Edge, stations: tuple[str, ...], known: list[Con
         return Path(edge, False)
     to = figure.items[edge.target]
     report = to.kind in ("join", "end")
-    words = [
-        word
+    found = [
+        contract
         for contract in known
         if (contract.kind == "report") == report
         and (contract.source, contract.target) == (source, target)
         and (contract.to.region, contract.to.node) == (to.region, to.node)
         and (not report or _ends_with(figure.items[edge.source], contract))
-        for word in carried(contract)
     ]
-    return Path(edge, True, tuple(dict.fromkeys(words)))
+    words = dict.fromkeys(word for contract in found for word in carried(contract))
+    return Path(edge, bool(found), tuple(words))
 
 
 def _ends_with(item: Item, contract: Contract) -> bool:

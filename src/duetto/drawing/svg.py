@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from html import escape
 
 from duetto.drawing.figure import Bracket, Figure, Item, figure
-from duetto.drawing.layout import BRACKET, TASK_HEIGHT, Box, Layout, Line, Point, arrange
+from duetto.drawing.layout import BRACKET, TASK_HEIGHT, Box, Layout, Line, Point, arrange, wide
 from duetto.drawing.panel import lanes, panel
 from duetto.model.definition import Definition
 from duetto.model.placement import Placement
 
-SPACE = 26.0
+SPACE = 22.0
 MARGIN = 14.0
 LEGEND = 40.0
 RADIUS = 8.0
@@ -103,9 +103,9 @@ def _crossings(count: int) -> str:
 
 def _panel(plan: Figure, layout: Layout) -> Iterator[str]:
     first = next(iter(layout.lanes.values()))
-    yield f'<g><text class="title" x="{first.x:.1f}" y="20">{escape(_title(layout))}</text>'
+    yield f'<g><text class="title" x="{first.x:.1f}" y="26">{escape(_title(layout))}</text>'
     told = _crossings(layout.panel.crossings)
-    yield f'<text class="count" x="{first.x:.1f}" y="35">{told}</text>'
+    yield f'<text class="count" x="{first.x:.1f}" y="41">{told}</text>'
     for number, (name, box) in enumerate(layout.lanes.items()):
         odd = " odd" if number % 2 else ""
         yield _rect(box, f"lane{odd}", 5)
@@ -279,4 +279,4 @@ def _legend(y: float, plan: Figure) -> Iterator[str]:
     for kind, text in entries:
         yield f'<path class="{kind}" d="M{x + 2:.0f} {y:.1f}h26"/>'
         yield f'<text class="legend" x="{x + 36:.0f}" y="{y + 4:.1f}">{text}</text>'
-        x += 36 + len(text) * 6 + 26
+        x += 36 + wide(text, 11) + 24

@@ -36,7 +36,6 @@ from duetto.model.effect import (
     Effect,
     Input,
     Joined,
-    Park,
     Publish,
     Received,
     Reported,
@@ -89,7 +88,6 @@ def advance(
 
 
 def _take(walk: Walk, input: Input) -> None:
-    token = walk.token
     match input:
         case TaskCompleted(result):
             _task_completed(walk, result)
@@ -112,8 +110,6 @@ def _take(walk: Walk, input: Input) -> None:
         case Cancel():
             walk.cancelled = True
             _interrupt(walk)
-        case Park(reason, error):
-            walk.rest = Parked(reason, token.rest, error)
         case Resume():
             _resume(walk)
         case Skip(result):
@@ -352,11 +348,10 @@ def renewed(program: Program, token: Token) -> tuple[Effect, ...]:
     linked = program.regions[token.region][token.node]
     match rest:
         case OnTask(args, attempt, due) if isinstance(linked.node, Task):
-            given = program.load(args) if args is not None else linked.args(token.vars)
+            given, named = ((), {}) if args else linked.args(token.vars)
             deadline = wake_at(rest, token.frames)
-            return (
-                CallTask(linked.node.task, token.step, given[0], given[1], attempt, due, deadline),
-            )
+            task = linked.node.task
+            return (CallTask(task, token.step, given, named, args, attempt, due, deadline),)
         case OnUndo(entry, attempt, due):
             return (CallUndo(entry, attempt, due),)
         case OnEvent(event, key):

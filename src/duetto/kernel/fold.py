@@ -8,7 +8,7 @@ from typing import assert_never
 from msgspec import Struct
 
 from duetto.model.effect import Change
-from duetto.model.message import Answer, Arrive, Command, Message
+from duetto.model.message import Arrive, Command, Message, name
 from duetto.model.record import (
     AttemptFailed,
     CancelCame,
@@ -85,7 +85,7 @@ class RunState:
         self.tombs: set[str] = set()
         self.keys: dict[tuple[str, int, bool], Key] = {}
         self.commands: dict[tuple[str, int, bool], Message] = {}
-        self.sent: dict[tuple[str, int, bool], Message] = {}
+        self.sent: dict[str, Message] = {}
         self.progress: dict[str, Value] = {}
         self.deaths: dict[str, int] = {}
 
@@ -129,6 +129,26 @@ def resting(token: Token, rest: Rest) -> Token:
         token.undo,
         rest,
         token.cancelled,
+        token.depth,
+    )
+
+
+def cancelled(token: Token) -> Token:
+    """Return the token, cancelled."""
+    return Token(
+        token.path,
+        token.definition,
+        token.region,
+        token.at,
+        token.reply_to,
+        token.node,
+        token.step,
+        token.hop,
+        token.vars,
+        token.frames,
+        token.undo,
+        token.rest,
+        True,
         token.depth,
     )
 
@@ -201,10 +221,8 @@ def note_sent(state: RunState, message: Message) -> None:
         case Arrive(token):
             state.tokens.pop(token.path, None)
             state.away[token.path] = Trail(message.to, token.hop, message)
-        case Command(path=path, step=step, undo=undo) | Answer(path=path, step=step, undo=undo):
-            state.sent[path, step, undo] = message
         case _:
-            state.sent[type(message.body).__name__ + str(len(state.sent)), 0, False] = message
+            state.sent[name(message)] = message
 
 
 def report(state: RunState, path: str, outcome: Outcome) -> bool:
@@ -266,9 +284,15 @@ def key_of(records: Iterable[Record], path: str, step: int) -> Key | None:
 def interrupted_args(records: Iterable[Record], path: str, step: int) -> bytes:
     """Return the packed arguments of a task that was interrupted, empty where it was not."""
     for record in records:
-        if isinstance(record, Moved) and record.path == path and record.args:
-            if record.note == str(step):
-                return record.args
+        match record:
+            case Moved(path=at, args=args, step=number) if args and at == path and number == step:
+                return args
+            case TaskEnded(path=at, args=args, step=number) if at == path and number == step:
+                return args
+            case Ended(path=at, args=args, step=number) if args and at == path and number == step:
+                return args
+            case _:
+                pass
     return b""
 
 

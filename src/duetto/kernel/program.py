@@ -14,6 +14,7 @@ from duetto.codec import Codec, Plan
 from duetto.errors import DefinitionError, LimitExceeded
 from duetto.kernel.expressions import Closure, Environment, arguments, closure, unpacked
 from duetto.kernel.liveness import after
+from duetto.kernel.purity import is_pure
 from duetto.model.definition import (
     DYNAMIC,
     FORMAT,
@@ -56,7 +57,7 @@ Evaluate = Callable[[Environment], Any]
 class Linked:
     """A node with its closures. Which of them are set depends on the kind of the node."""
 
-    __slots__ = ("args", "branches", "carried", "chain", "node", "value")
+    __slots__ = ("args", "branches", "carried", "chain", "node", "pure", "value")
 
     def __init__(self, node: Node, chain: frozenset[int], carried: frozenset[str]) -> None:
         self.node = node
@@ -67,6 +68,8 @@ class Linked:
         self.value: Evaluate = _nothing
         self.args: Callable[[Environment], tuple[tuple[Any, ...], dict[str, Any]]] = _no_arguments
         self.branches: tuple[Closure, ...] = ()
+        self.pure = True
+        """Whether the arguments of a task may be evaluated again."""
 
 
 def _nothing(_: Environment) -> Any:
@@ -174,6 +177,8 @@ class Program:
         match node:
             case Task(args=args, kwargs=kwargs) | Call(args=args, kwargs=kwargs):
                 linked.args = arguments(args, kwargs, self)
+                trees = (*args, *(value for _, value in kwargs))
+                linked.pure = all(is_pure(tree, self.symbol) for tree in trees)
             case Assign(value=value) | Return(value=value):
                 linked.value = closure(value, self)
             case Choice(test=value) | Emit(event=value) | ForEach(items=value):

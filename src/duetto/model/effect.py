@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from duetto.model.token import Completion, Entry, Error, Frame, Outcome, Rest, Token, Value
+from duetto.model.token import Entry, Error, Frame, Outcome, Rest, Token, Value
 
 
 class Begin(Struct, frozen=True):
@@ -61,13 +61,6 @@ class Joined(Struct, frozen=True):
     outcomes: tuple[Outcome, ...]
 
 
-class Park(Struct, frozen=True):
-    """Stop, with a reason, until an operator decides."""
-
-    reason: str
-    error: Error | None = None
-
-
 class Resume(Struct, frozen=True):
     """An operator lets a parked token go on with what it waited for, attempts at zero."""
 
@@ -88,20 +81,19 @@ Input = (
     | Cancel
     | Reported
     | Joined
-    | Park
     | Resume
     | Skip
 )
 
 
 class CallTask(Struct, frozen=True):
-    """Run a task, or send a command for it. `args` and `kwargs` are live values: the runtime gives
-    the task copies of its own."""
+    """Run a task, or send a command for it, with live `args` and `kwargs`, or with `packed` ones."""
 
     task: str
     step: int
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    packed: bytes = b""
     attempt: int = 1
     due: int = 0
     deadline: int = 0
@@ -184,31 +176,3 @@ class Transition(Struct, frozen=True):
     effects: tuple[Effect, ...] = ()
     wake: int = 0
 
-
-__all__ = [
-    "Begin",
-    "CallTask",
-    "CallUndo",
-    "Cancel",
-    "CancelChildren",
-    "Change",
-    "Completion",
-    "Effect",
-    "Fork",
-    "Input",
-    "Joined",
-    "Park",
-    "Publish",
-    "Received",
-    "Report",
-    "Reported",
-    "Resume",
-    "Send",
-    "Skip",
-    "Subscribe",
-    "TaskCompleted",
-    "TaskFailed",
-    "Transition",
-    "Undone",
-    "Woken",
-]

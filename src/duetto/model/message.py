@@ -22,8 +22,7 @@ class Command(Struct, frozen=True, array_like=True, tag="command"):
 
     `args` is packed by the task's own signature and empty for a compensation: the service has
     them. `unknown` asks to settle the task first, with `args` in case it never came. `deadline` in ms since the epoch, 0 for none.
-    `token` is the path of the token that waits, at `reply_to`. `issue` counts an
-    operator's retries of a command that was given up.
+    `token` is the path of the token that waits, at `reply_to`.
     """
 
     path: str
@@ -36,7 +35,6 @@ class Command(Struct, frozen=True, array_like=True, tag="command"):
     unknown: bool = False
     deadline: int = 0
     definition: str = ""
-    issue: int = 0
 
 
 class Answer(Struct, frozen=True, array_like=True, tag="answer"):
@@ -49,7 +47,6 @@ class Answer(Struct, frozen=True, array_like=True, tag="answer"):
     outcome: Outcome
     undo: bool = False
     unknown: bool = False
-    issue: int = 0
 
 
 class Reporting(Struct, frozen=True, array_like=True, tag="report"):
@@ -103,10 +100,10 @@ def name(message: Message) -> str:
     match body:
         case Arrive(token):
             return f"{message.run}{token.path}:{token.hop}"
-        case Command(path=path, step=step, undo=undo, issue=issue):
-            return f"{message.run}{path}#{step}{'!undo' if undo else ''}.{issue}"
-        case Answer(path=path, step=step, undo=undo, issue=issue):
-            return f"{message.run}{path}#{step}{'!undone' if undo else '!done'}.{issue}"
+        case Command(path=path, step=step, undo=undo):
+            return f"{message.run}{path}#{step}{'!undo' if undo else ''}"
+        case Answer(path=path, step=step, undo=undo):
+            return f"{message.run}{path}#{step}{'!undone' if undo else '!done'}"
         case Reporting(path):
             return f"{message.run}{path}!report"
         case CancelPath(path):

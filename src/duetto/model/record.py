@@ -61,14 +61,15 @@ class AttemptFailed(Struct, frozen=True, array_like=True, tag="a"):
 
 class Moved(Struct, frozen=True, array_like=True, tag="m"):
     """A token moved on for another reason: `cause` is `woken`, `joined`, `cancelled`, `answered`,
-    `undone`, `received`, `decided`, `parked`, `resumed`, `skipped` or `retried`. `args` are those
-    of a task that was interrupted: it is settled with them when it is undone."""
+    `undone`, `received`, `decided`, `parked`, `resumed`, `skipped` or `retried`. `step` and
+    `args` are those of a task that was interrupted: it is settled with them when it is undone."""
 
     path: str
     at: int
     cause: str
     change: Change
     note: str = ""
+    step: int = 0
     args: bytes = b""
     forked: tuple[Token, ...] = ()
     sent: tuple[Message, ...] = ()
@@ -77,7 +78,8 @@ class Moved(Struct, frozen=True, array_like=True, tag="m"):
 class Ended(Struct, frozen=True, array_like=True, tag="e"):
     """A token ended. Where its parent rests in this store, this is its report as well.
 
-    `task` and what follows describe the local task whose end was the end of the token.
+    `task` and what follows describe the local task whose end was the end of the token; `away`
+    says that its parent rests at another participant. `cause` and `note` are as in Moved.
     """
 
     path: str
@@ -91,6 +93,9 @@ class Ended(Struct, frozen=True, array_like=True, tag="e"):
     args: bytes = b""
     error: Error | None = None
     sent: tuple[Message, ...] = ()
+    away: bool = False
+    cause: str = ""
+    note: str = ""
 
 
 class ReportCame(Struct, frozen=True, array_like=True, tag="r"):

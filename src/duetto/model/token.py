@@ -125,11 +125,11 @@ class Ready(Struct, frozen=True, array_like=True, tag="r"):
 
 
 class OnTask(Struct, frozen=True, array_like=True, tag="t"):
-    """A task is to run, or running. `args` holds (args, kwargs), where they were evaluated before
-    (they travelled, or are not a pure function of the variables); `attempt` counts from 1; `due`
-    is when the next attempt may begin."""
+    """A task is to run, or running. `args` are packed by the task's signature where they cannot be
+    evaluated again (they travelled, or are not a pure function of the variables), else empty;
+    `attempt` counts from 1; `due` is when the next attempt may begin."""
 
-    args: Value | None = None
+    args: bytes = b""
     attempt: int = 1
     due: int = 0
 

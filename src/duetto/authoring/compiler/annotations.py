@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from types import NoneType
-from typing import Any, Literal, Union
+from typing import Any, Literal
 
+from duetto.authoring.compiler.lattice import union
 from duetto.authoring.compiler.names import Names
 from duetto.authoring.compiler.source import Source
 
@@ -25,7 +26,7 @@ def evaluate(node: ast.expr, names: Names, source: Source) -> Any:
                 raise refused(node, source)
             return thing.value
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return Union[evaluate(left, names, source), evaluate(right, names, source)]  # noqa: UP007 the members are known at run time only
+            return union([evaluate(left, names, source), evaluate(right, names, source)])
         case ast.Subscript(value=value, slice=index):
             return subscripted(evaluate(value, names, source), index, names, source)
         case _:

@@ -6,14 +6,14 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from inspect import Signature, signature
-from typing import Any, NamedTuple, Protocol, Union, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from msgspec import structs
 
 from duetto.authoring.compiler import calls, unawaitable
 from duetto.authoring.compiler.callees import CompiledWorkflow, kind, own_hints, word
 from duetto.authoring.compiler.expressions import Translator
-from duetto.authoring.compiler.lattice import UNKNOWN, generic
+from duetto.authoring.compiler.lattice import UNKNOWN, generic, union
 from duetto.authoring.compiler.regions import RegionDraft
 from duetto.authoring.task import Task as TaskOfService
 from duetto.errors import DefinitionError
@@ -22,7 +22,6 @@ from duetto.model.definition import (
     Bind,
     Branch,
     Call,
-    Emit,
     ForEach,
     Parallel,
     Parameter,
@@ -35,7 +34,7 @@ from duetto.model.definition import (
 )
 from duetto.model.expression import Comprehension, Const, Display, Expr, Name
 
-BranchNode = Task | Call | Parallel | ForEach | Race | Wait | Receive | Emit
+BranchNode = Task | Call | Parallel | ForEach | Race | Wait | Receive
 RESULT = "$r"
 """The variable of a branch that holds what it returns."""
 
@@ -146,8 +145,12 @@ class Awaitables:
             case "receive":
                 return self.receive(node, translator, place)
             case "emit":
-                [event] = exactly(node, translator, 1, "emit")
-                return Awaited(Emit(place(translator.translate(event), event, UNKNOWN)), type(None))
+                raise translator.source.refusal(
+                    node,
+                    "`emit` is not awaited: the event leaves with the next step.",
+                    expected=calls.usage(name),
+                    do="leave `await` out",
+                )
             case _:
                 raise translator.source.refusal(
                     node,
@@ -173,7 +176,7 @@ class Awaitables:
         constants(node, translator, {})
         branches, results = self.branches(node, "race", translator, place)
         known = UNKNOWN not in results
-        return Awaited(Race(branches), Union[tuple(results)] if known else UNKNOWN)  # noqa: UP007 the members are known at run time only
+        return Awaited(Race(branches), union(results) if known else UNKNOWN)
 
     def branches(
         self, node: ast.Call, name: str, translator: Translator, place: Place
@@ -251,7 +254,7 @@ def emit_awaited(
     declared: Any = None,
 ) -> None:
     """Emit an awaiting node that writes a variable, where it has a value."""
-    if isinstance(awaited.node, Wait | Emit):
+    if isinstance(awaited.node, Wait):
         region.emit(awaited.node, syntax)
         if into:
             region.emit(Assign(Const(None), Bind(into)), syntax, declared=declared)

@@ -10,29 +10,53 @@ from typing import Any
 from duetto.authoring.compiler import callees
 from duetto.authoring.compiler.refusals import near
 from duetto.authoring.compiler.source import Source
+from duetto.authoring.symbols import DENIED
 from duetto.errors import DefinitionError
 
 MUTATING = frozenset(
-    ["append", "appendleft", "extend", "extendleft", "insert", "remove", "pop", "popleft", "popitem", "clear", "sort", "reverse", "rotate", "update", "setdefault", "add", "discard", "difference_update", "intersection_update", "symmetric_difference_update", "move_to_end", "subtract"]
+    [
+        "append",
+        "appendleft",
+        "extend",
+        "extendleft",
+        "insert",
+        "remove",
+        "pop",
+        "popleft",
+        "popitem",
+        "clear",
+        "sort",
+        "reverse",
+        "rotate",
+        "update",
+        "setdefault",
+        "add",
+        "discard",
+        "difference_update",
+        "intersection_update",
+        "symmetric_difference_update",
+        "move_to_end",
+        "subtract",
+    ]
 )
 """Methods of Python's collections that change them in place."""
 
 REWRITTEN = {
-    "append": "write `{0} = [*{0}, x]`",
-    "appendleft": "write `{0} = [x, *{0}]`",
-    "extend": "write `{0} = [*{0}, *more]`",
-    "insert": "write `{0} = [*{0}[:i], x, *{0}[i:]]`",
-    "remove": "write `{0} = [item for item in {0} if item != x]`",
-    "discard": "write `{0} = {0} - {{x}}`",
-    "add": "write `{0} = {0} | {{x}}`",
-    "pop": "read the item, `last = {0}[-1]`, then write `{0} = {0}[:-1]`",
-    "clear": "write a new value, `{0} = []`",
-    "sort": "write `{0} = sorted({0})`",
-    "reverse": "write `{0} = {0}[::-1]`",
-    "update": "write `{0} = {{**{0}, **more}}`",
-    "setdefault": "write `{0} = {{key: default, **{0}}}`",
+    "append": "[*{0}, x]",
+    "appendleft": "[x, *{0}]",
+    "extend": "[*{0}, *more]",
+    "insert": "[*{0}[:i], x, *{0}[i:]]",
+    "remove": "[item for item in {0} if item != x]",
+    "discard": "{0} - {{x}}",
+    "add": "{0} | {{x}}",
+    "pop": "{0}[:-1]` after `last = {0}[-1]",
+    "clear": "[]",
+    "sort": "sorted({0})",
+    "reverse": "{0}[::-1]",
+    "update": "{{**{0}, **more}}",
+    "setdefault": "{{key: default, **{0}}}",
 }
-REWRITE = "build a new value and assign it: `{0} = …`"
+"""The new value that a method would have made of the old one."""
 
 BY_TEXT = frozenset({"format", "format_map"})
 """Methods that reach any attribute by text."""
@@ -53,6 +77,18 @@ def check_attribute(source: Source, node: ast.Attribute) -> None:
             f"`{node.attr}` reaches attributes by text.",
             expected="an f-string",
             do="write an f-string",
+        )
+
+
+def check_reach(source: Source, node: ast.expr, symbol: str) -> None:
+    """Refuse modules of which a stored definition gets nothing."""
+    module = symbol.partition(":")[0]
+    if ":" in symbol and module.partition(".")[0] in DENIED:
+        raise source.refusal(
+            node,
+            f"`{module}` is out of reach for a workflow: it reaches files, processes or Python.",
+            expected="modules that only compute",
+            do=f"use `{ast.unparse(node)}` in a task, or in a function of the module",
         )
 
 
@@ -153,18 +189,17 @@ def not_callable(source: Source, node: ast.Call) -> DefinitionError:
 
 def mutation(source: Source, node: ast.Call, receiver: ast.expr, method: str) -> DefinitionError:
     """Return the error for a method that changes its value in place."""
-    name = source.snippet(receiver)
+    old = source.snippet(receiver)
+    new = old if isinstance(receiver, ast.Name) else "new"
     return source.refusal(
         node,
-        f"`{method}` changes `{name}` in place: a crash or a placement would show through.",
+        f"`{method}` changes `{old}` in place: a crash or a placement would show through.",
         expected="an assignment of a new value",
-        do=REWRITTEN.get(method, REWRITE).format(name),
+        do=f"write `{new} = {REWRITTEN.get(method, '…').format(old)}`",
     )
 
 
-def check_arguments(
-    source: Source, node: ast.Call, signature: Signature, *, result: str = ""
-) -> None:
+def check_arguments(source: Source, node: ast.Call, signature: Signature) -> None:
     """Refuse arguments that do not fit the signature of a task or workflow."""
     for argument in [*node.args, *node.keywords]:
         spread = isinstance(argument, ast.Starred) or (
@@ -187,6 +222,11 @@ def check_arguments(
         raise source.refusal(
             node,
             f"The arguments do not fit `{name}`: {error}.",
-            expected=f"{name}{signature}",
+            expected=f"{name}{unquoted(signature)}",
             do=f"did you mean `{guess}`?" if guess else "give what the signature asks for",
         ) from None
+
+
+def unquoted(signature: Signature) -> str:
+    """Return a signature as it is written: annotations that are kept as text have no quotes."""
+    return str(signature).replace("'", "")

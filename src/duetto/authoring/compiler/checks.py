@@ -13,12 +13,12 @@ from msgspec import Struct
 from duetto.authoring.compiler import calls
 from duetto.authoring.compiler.expressions import Translator
 from duetto.authoring.compiler.inference import Inference, unpacked
-from duetto.authoring.compiler.lattice import UNKNOWN, element, members, origin, present
+from duetto.authoring.compiler.lattice import UNKNOWN, Items, element, origin, present
 from duetto.authoring.compiler.refusals import near, one_of
 from duetto.authoring.compiler.regions import Draft
 from duetto.authoring.compiler.variables import Typing
 from duetto.errors import DefinitionError
-from duetto.model.definition import Assign, Bind
+from duetto.model.definition import Assign, Bind, Choice, Raise
 from duetto.model.expression import (
     Attribute,
     Binary,
@@ -40,6 +40,7 @@ def misuses(typing: Typing, translator: Translator) -> Iterator[DefinitionError]
         draft = typing.region.drafts[index]
         inference = typing.inference(index)
         yield from augmented(draft, inference, translator)
+        yield from used_up(draft, inference, origins, translator)
         for expr, inner in walked(parts(draft.node), inference):
             node = origins.get(id(expr))
             if isinstance(expr, Call) and isinstance(node, ast.Call):
@@ -56,16 +57,36 @@ def augmented(
         case Assign(value=Binary(op, Name(name), _), target=Bind()), ast.AugAssign() as node:
             if origin(inference.infer(Name(name))) in COLLECTIONS:
                 value = translator.source.snippet(node.value)
+                more = value[1:-1] if isinstance(node.value, ast.List) else f"*{value}"
                 yield translator.source.refusal(
                     node,
                     f"`{op}=` changes the collection `{name}` in place.",
                     expected="`+=` and the like of numbers and text only",
-                    do=f"write `{name} = [*{name}, *{value}]`"
+                    do=f"write `{name} = [*{name}, {more}]`"
                     if op == "+"
                     else f"write `{name} = {name} {op} {value}`",
                 )
         case _:
             pass
+
+
+def used_up(
+    draft: Draft, inference: Inference, origins: dict[int, ast.expr], translator: Translator
+) -> Iterator[DefinitionError]:
+    """Refuse iterators where a value is stored or sent; a `for` loop may walk one."""
+    if draft.walks or isinstance(draft.node, Choice | Raise):
+        return
+    for expr in parts(draft.node):
+        node = origins.get(id(expr))
+        if node is not None and isinstance(inference.infer(expr), Items):
+            yield translator.source.refusal(
+                node,
+                "An iterator is used up as it is read: it cannot be stored.",
+                expected="a list, tuple, set or dict",
+                do=f"write `list({translator.source.snippet(node).removeprefix('(').removesuffix(')')})`"
+                if isinstance(node, ast.GeneratorExp)
+                else f"write `list({translator.source.snippet(node)})`",
+            )
 
 
 def mutated(
@@ -92,9 +113,9 @@ def misspelt(
 ) -> Iterator[DefinitionError]:
     """Refuse an attribute that a class of data, known exactly, does not have."""
     known = inference.infer(expr.value)
-    if isinstance(expr.value, Symbol) or not is_data(known) or hasattr(known, "__getattr__"):
+    if isinstance(expr.value, Symbol) or not is_data(known):
         return
-    names = attributes(known)
+    names = attributes(cast("type[Any]", known))
     if expr.name not in names:
         guess = near(expr.name, names)
         yield translator.source.refusal(
@@ -107,13 +128,14 @@ def misspelt(
 
 def is_data(known: Any) -> bool:
     """Is this a class whose attributes are all declared?"""
-    if not isinstance(known, type) or members(known) != (known,):
+    if not isinstance(known, type):
         return False
-    return (
-        dataclasses.is_dataclass(known)
-        or issubclass(known, Struct | enum.Enum)
-        or hasattr(known, "__attrs_attrs__")
-        or known in (str, int, float, bool, bytes)
+    kind = cast("type[Any]", known)
+    return not hasattr(kind, "__getattr__") and (
+        dataclasses.is_dataclass(kind)
+        or issubclass(kind, Struct | enum.Enum)
+        or hasattr(kind, "__attrs_attrs__")
+        or kind in (str, int, float, bool, bytes)
     )
 
 

@@ -36,6 +36,8 @@ def types(node: ast.ExceptHandler, translator: Translator) -> tuple[str, ...]:
 
 def names_of(node: ast.expr, translator: Translator) -> list[str]:
     """Return the names of one class, or of a constant that holds several."""
+    if isinstance(node, ast.Name) and translator.names.builtin(node.id, BaseException):
+        translator.source.refuse(node, UNCATCHABLE)
     thing = translator.names.resolve(node, translator.local)
     value: Any = () if thing is None else thing.value
     classes = cast("tuple[Any, ...]", value if isinstance(value, tuple) else (value,))

@@ -133,7 +133,7 @@ class Translator:
             case ast.FormattedValue():
                 return self.format(node)
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
-                return self.comprehension(node)
+                return self.kept(self.comprehension(node), node)
             case ast.Lambda():
                 raise self.lambda_refused(node)
             case _:
@@ -179,6 +179,7 @@ class Translator:
         """Return a variable, a symbol of the module, or an attribute of a value."""
         if (thing := self.names.resolve(node, self.local)) is not None:
             calls.refuse_as_value(self.source, node, thing.value)
+            calls.check_reach(self.source, node, thing.symbol)
             return self.kept(Symbol(thing.symbol), node)
         if isinstance(node, ast.Name):
             return Name(node.id, local=node.id in self.local)
@@ -189,6 +190,7 @@ class Translator:
         thing = self.names.resolve(node.func, self.local)
         if thing is not None:
             calls.refuse_as_call(self.source, node, thing.value)
+            calls.check_reach(self.source, node.func, thing.symbol)
             function: Expr = self.kept(Symbol(thing.symbol), node.func)
         elif isinstance(node.func, ast.Attribute):
             calls.check_attribute(self.source, node.func)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any, Self, get_args, get_type_hints
+from typing import Any, Self, cast, get_args, get_type_hints
 
 from duetto.authoring.compiler.lattice import (
     NEVER,
@@ -24,6 +24,15 @@ from duetto.authoring.compiler.lattice import (
     members,
     origin,
     present,
+)
+from duetto.authoring.compiler.manual import (
+    BUILTINS,
+    COPIES,
+    INSTANTS,
+    MAKERS,
+    METHODS,
+    NUMBERS,
+    SETS,
 )
 from duetto.model.expression import (
     Attribute,
@@ -49,69 +58,6 @@ from duetto.model.expression import (
     Unary,
 )
 
-NUMBERS = (int, float, Decimal, Fraction)
-
-BUILTINS: dict[Any, Any] = {
-    len: int,
-    ord: int,
-    any: bool,
-    all: bool,
-    isinstance: bool,
-    issubclass: bool,
-    repr: str,
-    ascii: str,
-    chr: str,
-    format: str,
-    bin: str,
-    hex: str,
-    print: type(None),
-    range: range,
-}
-
-METHODS: dict[tuple[Any, str], Any] = {
-    **{
-        (str, name): str
-        for name in ["upper", "lower", "strip", "lstrip", "rstrip", "title", "capitalize", "casefold", "swapcase", "replace", "join", "center", "ljust", "rjust", "zfill", "removeprefix", "removesuffix", "expandtabs", "translate"]
-    },
-    **{
-        (str, name): bool
-        for name in ["startswith", "endswith", "isdigit", "isalpha", "isalnum", "isspace", "isupper", "islower", "isdecimal", "isnumeric", "isidentifier", "istitle", "isascii", "isprintable"]
-    },
-    **{(str, name): int for name in ("find", "rfind", "index", "rindex", "count")},
-    **{(str, name): list[str] for name in ("split", "rsplit", "splitlines")},
-    **{(str, name): tuple[str, str, str] for name in ("partition", "rpartition")},
-    (str, "encode"): bytes,
-    (bytes, "decode"): str,
-    (bytes, "hex"): str,
-    (list, "index"): int,
-    (list, "count"): int,
-    (tuple, "index"): int,
-    (tuple, "count"): int,
-    **{(datetime, name): datetime for name in ("replace", "astimezone")},
-    **{(kind, "isoformat"): str for kind in (date, datetime, time)},
-    **{(kind, "strftime"): str for kind in (date, datetime, time)},
-    **{(kind, name): int for kind in (date, datetime) for name in ("weekday", "isoweekday")},
-    (date, "replace"): date,
-    (datetime, "date"): date,
-    (datetime, "time"): time,
-    (datetime, "timestamp"): float,
-    (timedelta, "total_seconds"): float,
-    **{(Decimal, name): Decimal for name in ("quantize", "copy_abs", "normalize", "sqrt")},
-}
-
-MAKERS: dict[Any, frozenset[str]] = {
-    datetime: frozenset(
-        ["now", "utcnow", "today", "fromtimestamp", "utcfromtimestamp", "fromisoformat", "strptime", "combine"]
-    ),
-    date: frozenset(["today", "fromtimestamp", "fromisoformat", "fromordinal"]),
-    time: frozenset(["fromisoformat"]),
-    Decimal: frozenset(["from_float"]),
-    bytes: frozenset(["fromhex"]),
-}
-"""Classmethods of builtin classes that return the class they are called on."""
-
-COPIES = frozenset({"copy", "union", "intersection", "difference", "symmetric_difference"})
-
 
 @dataclass(frozen=True)
 class Inference:
@@ -128,7 +74,7 @@ class Inference:
         """Return the type of an expression, UNKNOWN where nothing is known."""
         match expr:
             case Const(value):
-                return type(value)
+                return cast("Any", type(value))
             case Name(id, local):
                 return (self.local if local else self.variables).get(id, UNKNOWN)
             case Symbol(name):
@@ -171,17 +117,18 @@ class Inference:
 
     def constant(self, value: Any) -> Any:
         """Return the type of a value of the module."""
-        return UNKNOWN if isinstance(value, type | FunctionType) else bare(type(value))
+        if value is None or isinstance(value, type | FunctionType):
+            return UNKNOWN
+        return bare(cast("Any", type(value)))
 
     def attribute(self, value: Expr, name: str) -> Any:
         if isinstance(value, Symbol) and isinstance(found := self.symbols.get(value.name), type):
-            member = getattr(found, name, None)
-            return type(member) if isinstance(member, found) else fields(found).get(name, UNKNOWN)
+            return class_attribute(found, name)
         owners = members(present(self.infer(value)))
         return join_all(field_type(owner, name) for owner in owners)
 
     def item(self, value: Expr, index: Expr) -> Any:
-        known = self.infer(value)
+        known = present(self.infer(value))
         if is_union(known):
             return UNKNOWN
         of, arguments = origin(known), get_args(known)
@@ -253,7 +200,9 @@ class Inference:
         if isinstance(function, type):
             return constructed(function, arguments)
         if function in (min, max, sorted, abs, round, sum):
-            return computed(function, arguments)
+            known, options = computed(function, arguments), dict(expr.kwargs)
+            default = options.get("default") or options.get("start")
+            return known if default is None else join(known, self.infer(default))
         if isinstance(function, BuiltinFunctionType):
             return BUILTINS.get(function, UNKNOWN)
         return hints(function).get("return", UNKNOWN) if callable(function) else UNKNOWN
@@ -319,20 +268,18 @@ def arithmetic(op: str, left: Any, right: Any) -> Any:
         return other if origin(other) in (str, bytes, list) else UNKNOWN
     if op == "+" and origin(left) is origin(right) and origin(left) in (str, bytes, list):
         return join(left, right)
+    if op == "+" and origin(left) is origin(right) is tuple:
+        return tuple_sum(get_args(left), get_args(right))
     if op in ("|", "&", "-", "^") and origin(left) is origin(right) and origin(left) in SETS:
         return join(left, right)
     return INSTANTS.get((left, op, right), UNKNOWN)
 
 
-SETS = (set, frozenset, dict)
-INSTANTS: dict[tuple[Any, str, Any], Any] = {
-    **{(kind, op, timedelta): kind for kind in (datetime, date, timedelta) for op in "+-"},
-    **{(timedelta, "+", kind): kind for kind in (datetime, date)},
-    **{(kind, "-", kind): timedelta for kind in (datetime, date)},
-    **{(timedelta, op, kind): timedelta for kind in (int, float) for op in "*/"},
-    **{(kind, "*", timedelta): timedelta for kind in (int, float)},
-    (timedelta, "/", timedelta): float,
-}
+def tuple_sum(left: tuple[Any, ...], right: tuple[Any, ...]) -> Any:
+    """Return the type of two tuples in a row."""
+    if ... in left or ... in right or not (left or right):
+        return UNKNOWN
+    return generic(tuple, *left, *right)
 
 
 def whole(op: str, left: Any, right: Any) -> Any:
@@ -442,6 +389,12 @@ def field_type(owner: Any, name: str) -> Any:
     return own(fields(owner).get(name, UNKNOWN), owner)
 
 
+def class_attribute(kind: Any, name: str) -> Any:
+    """Return the type of what stands in a class: a member of an enum, or what is annotated."""
+    member = getattr(kind, name, None)
+    return kind if isinstance(member, kind) else fields(kind).get(name, UNKNOWN)
+
+
 def class_method(kind: type, name: str) -> Any:
     """Return what a method called on a class gives."""
     if any(name in names and issubclass(kind, made) for made, names in MAKERS.items()):
@@ -451,8 +404,10 @@ def class_method(kind: type, name: str) -> Any:
 
 def returned(kind: Any, name: str) -> Any:
     """Return what a method of an instance gives."""
-    method = inspect.getattr_static(kind, name, None) if isinstance(kind, type) else None
-    function: Any = method.__func__ if isinstance(method, classmethod | staticmethod) else method
+    method: Any = inspect.getattr_static(kind, name, None) if isinstance(kind, type) else None
+    function = method
+    if isinstance(method, classmethod | staticmethod):
+        function = cast("Any", method).__func__
     if not isinstance(function, FunctionType | MethodType):
         return UNKNOWN
     return own(hints(function).get("return", UNKNOWN), kind)

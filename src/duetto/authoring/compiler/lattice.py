@@ -62,7 +62,13 @@ def join(one: Any, other: Any) -> Any:
 def optional(known: Any) -> Any:
     if known is UNKNOWN:
         return UNKNOWN
-    return types.NoneType if known is NEVER else Union[known, None]  # noqa: UP007 the member is known at run time only
+    return types.NoneType if known is NEVER else union([known, types.NoneType])
+
+
+def union(known: Iterable[Any]) -> Any:
+    """Return a type for values of any of these."""
+    made: Any = Union
+    return made[tuple(known)]
 
 
 def join_all(known: Iterable[Any]) -> Any:
@@ -81,6 +87,7 @@ def element(known: Any) -> Any:
     """Return the type of what iteration over a value gives."""
     if isinstance(known, Items):
         return known.element
+    known = present(known)
     if is_union(known):
         return UNKNOWN
     match origin(known), get_args(known):
@@ -108,7 +115,7 @@ def settled(known: Any) -> Any:
     if NEVER not in arguments and not any(get_args(argument) for argument in arguments):
         return known
     if is_union(known):
-        return Union[tuple(map(settled, arguments))]
+        return union(map(settled, arguments))
     if origin(known) not in (list, set, frozenset, dict, tuple):
         return known
     return generic(origin(known), *(a if a is ... else settled(a) for a in arguments))

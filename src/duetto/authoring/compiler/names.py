@@ -142,6 +142,12 @@ class Names:
             do=f"did you mean `{guess}`?" if guess else f"define or import `{name}`",
         )
 
+    def builtin(self, name: str, kind: type) -> bool:
+        """Is this one of Python's classes of that kind that a workflow may not name?"""
+        found = getattr(builtins, name, None)
+        own = name in self.variables or name in self.function.__globals__ or name in ALLOWED
+        return not own and isinstance(found, type) and issubclass(found, kind)
+
     def in_reach(self) -> dict[str, Any]:
         """Return what the module and the function around define, by name."""
         cells = zip(

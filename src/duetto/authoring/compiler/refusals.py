@@ -1,4 +1,4 @@
-"""What is outside of the workflow language: what to say of it, and how several are shown together."""
+"""What is outside of the workflow language, what to say of it, and how several are shown."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,7 +87,7 @@ class RegionDraft:
         return f"${self.hidden}"
 
     @contextmanager
-    def inside(self, scope: int) -> Iterator[None]:
+    def inside(self, scope: int) -> Generator[None]:
         """Let nodes stand in a Scope node."""
         self.scopes.append(scope)
         try:

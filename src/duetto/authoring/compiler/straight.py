@@ -8,7 +8,7 @@ from typing import Any
 
 from duetto.authoring.compiler import calls
 from duetto.authoring.compiler.annotations import evaluate
-from duetto.authoring.compiler.awaiting import Awaitables, Awaited, emit_awaited, here
+from duetto.authoring.compiler.awaiting import Awaitables, Awaited, emit_awaited, exactly, here
 from duetto.authoring.compiler.callees import kind, word
 from duetto.authoring.compiler.expressions import BINARY, Translator
 from duetto.authoring.compiler.lattice import UNKNOWN
@@ -29,7 +29,6 @@ from duetto.model.expression import (
     Attribute,
     Binary,
     Call,
-    Comprehension,
     Const,
     Expr,
     Name,
@@ -120,13 +119,6 @@ class Straight:
                 expected="a value of data",
                 do="call it, or name it where it is needed",
             )
-        if isinstance(expr, Comprehension) and expr.kind == "generator":
-            raise self.translator.source.refusal(
-                node,
-                "A generator is used up as it is read: it cannot be stored.",
-                expected="a list",
-                do="write `[… for … in …]`",
-            )
         return expr
 
     def target(self, node: ast.expr) -> Bind | Unpack:
@@ -168,7 +160,8 @@ class Straight:
             case ast.Await() as awaited:
                 self.emit_await(self.awaited(awaited), node, "")
             case ast.Call() as call if self.is_emit(call):
-                self.region.emit(self.awaitables.awaited(call, self.translator, here).node, node)
+                [event] = exactly(call, self.translator, 1, "emit")
+                self.region.emit(Emit(self.translator.translate(event)), node)
             case ast.Call() as call:
                 self.dropped(call, node)
             case value:
@@ -219,7 +212,7 @@ class Straight:
         self.region.emit(Return(value), node, declared=self.returns)
 
     def awaited_value(self, awaited: Awaited, node: ast.stmt) -> Expr:
-        if isinstance(awaited.node, Wait | Emit):
+        if isinstance(awaited.node, Wait):
             self.emit_await(awaited, node, "")
             return Const(None)
         hidden = self.region.variable()

@@ -15,6 +15,7 @@ from duetto.authoring.types import describe
 from duetto.errors import DefinitionError
 from duetto.model.definition import (
     DYNAMIC,
+    RESUME,
     Assign,
     Bind,
     Call,
@@ -86,9 +87,24 @@ class Typing:
         for slot, target in draft.edges.items():
             if target >= 0 and not (handlers and slot != "next"):
                 yield target, after
+        if RESUME in draft.edges.values():
+            yield from ((target, after) for target in self.resumed(index) if target != index)
         for scope in self.region.chain(index):
             yield from self.interrupted(self.region.drafts[scope], {**before})
             yield from self.interrupted(self.region.drafts[scope], after)
+
+    def resumed(self, index: int) -> Iterator[int]:
+        """Yield where control may go on once the `finally` body that a node stands in has ended."""
+        drafts = self.region.drafts
+        final = next(scope for scope in self.region.chain(index) if is_final(drafts[scope]))
+        [protected] = [i for i, each in enumerate(drafts) if each.edges.get("final") == final]
+        for inner, draft in enumerate(drafts):
+            if protected in self.region.chain(inner):
+                yield from (
+                    target
+                    for target in draft.edges.values()
+                    if target >= 0 and protected not in self.region.chain(target)
+                )
 
     def interrupted(self, scope: Draft, env: Environment) -> Iterator[tuple[int, Environment]]:
         """Yield where an error may go from inside a scope."""
@@ -201,6 +217,10 @@ class Typing:
             (parameter, declared if each is UNKNOWN else each)
             for (parameter, declared), each in zip(region.parameters, known, strict=True)
         ]
+
+
+def is_final(draft: Draft) -> bool:
+    return isinstance(draft.node, Scope) and draft.node.kind == "final"
 
 
 def value_of(draft: Draft, inference: Inference) -> Any:

@@ -207,7 +207,8 @@ def computed_by(kind: type[Any]) -> frozenset[str]:
 
 def checked_extras(kind: type[Any], fields: list[str]) -> Callable[[Any], None]:
     """Return what refuses an object that holds more than its fields."""
-    known = {*fields, *computed_by(kind), ATTRS_HASH}
+    # `Box[int](…)` leaves its alias in the object, which says nothing about the value.
+    known = {*fields, *computed_by(kind), ATTRS_HASH, "__orig_class__"}
     slots = slots_beside(kind, fields)
 
     def check(value: Any) -> None:

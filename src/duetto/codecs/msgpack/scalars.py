@@ -172,8 +172,9 @@ def _instant(kind: type[datetime] | type[time]) -> Shape:
         if _is_plain_zone(value):
             return value
         zone = value.tzinfo
-        if not value.fold and kind_of(zone) is timezone and _is_nameless(zone):
-            return value.isoformat()
+        fold = ";fold=1" if value.fold else ""
+        if kind_of(zone) is timezone and _is_nameless(zone):
+            return value.isoformat() + (f"[{fold}]" if fold else "")
         if zone is not None and not (kind_of(zone) is ZoneInfo and zone.key):
             raise Misfit(
                 zone,
@@ -181,7 +182,7 @@ def _instant(kind: type[datetime] | type[time]) -> Shape:
                 "convert it with `.astimezone(UTC)`",
             )
         name = zone.key if zone else ""
-        return f"{value.replace(tzinfo=None).isoformat()}[{name}{';fold=1' if value.fold else ''}]"
+        return f"{value.replace(tzinfo=None).isoformat()}[{name}{fold}]"
 
     def unpack(wire: Any) -> Any:
         if kind_of(wire) is str and wire.endswith("]"):
@@ -206,8 +207,9 @@ def _zoned(kind: type[datetime] | type[time], wire: str) -> Any:
     text, _, zone = wire[:-1].partition("[")
     name, _, fold = zone.partition(";")
     try:
-        tzinfo = ZoneInfo(name) if name else None
-        return kind.fromisoformat(text).replace(tzinfo=tzinfo, fold=1 if fold else 0)
+        local = kind.fromisoformat(text)
+        zoned = local.replace(tzinfo=ZoneInfo(name)) if name else local
+        return zoned.replace(fold=1 if fold else 0)
     except (ValueError, ZoneInfoNotFoundError, OSError):
         raise Misfit(wire, kind.__name__) from None
 

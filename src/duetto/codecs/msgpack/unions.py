@@ -29,7 +29,7 @@ def union_shape(members: dict[str, Shape]) -> Shape:
     def unpack(wire: Any) -> Any:
         if plain:
             return _by_wire(shapes, wire, label).unpack(wire)
-        if wire is None and len(others) < len(members):
+        if WIRES.get(kind_of(wire)) == "nil" and len(others) < len(members):
             return None
         if not _is_named(wire) or wire[0] not in others:
             raise Misfit(wire, label)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import apsw
@@ -10,6 +11,8 @@ import apsw.sqlite_extra
 from duetto.errors import StoreError
 from duetto.stores.sqlite.database import Database, connected
 from duetto.stores.sqlite.refusals import refusal
+
+log = logging.getLogger("duetto.stores")
 
 CHECKSUM_VFS = "cksmvfs"
 CHECKSUM_BYTES = 8
@@ -58,13 +61,13 @@ def connect(path: Path, *, write: bool) -> Database:
         db.set_busy_timeout(BUSY_MS)
         prepare(db, write=write, checksums=checksums)
     except apsw.CantOpenError as error:
-        _close(db)
+        let_go(db)
         raise unopenable(path, str(error)) from error
     except apsw.Error as error:
-        _close(db)
+        let_go(db)
         raise refusal(error, path) from error
     except StoreError:
-        _close(db)
+        let_go(db)
         raise
     return db
 
@@ -88,9 +91,14 @@ def prepare(db: Database, *, write: bool, checksums: bool) -> None:
         )
 
 
-def _close(db: Database | None) -> None:
-    if db is not None:
+def let_go(db: Database | None) -> None:
+    """Close a connection; a disk that fails meanwhile takes nothing that was acknowledged."""
+    if db is None:
+        return
+    try:
         db.close()
+    except apsw.Error as error:
+        log.warning("a store was closed on a disk that fails: %s", error)
 
 
 def unopenable(path: Path, said: str) -> StoreError:

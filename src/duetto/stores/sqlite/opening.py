@@ -12,7 +12,7 @@ from typing import NamedTuple
 import apsw
 
 from duetto.errors import CommitsLost, NotFound, StoreError
-from duetto.stores.sqlite.connection import connect
+from duetto.stores.sqlite.connection import connect, let_go
 from duetto.stores.sqlite.database import Database, Value
 from duetto.stores.sqlite.mark import Mark, MarkFile, read_mark
 from duetto.stores.sqlite.owner import Ownership
@@ -66,7 +66,7 @@ def open_to_read(path: Path, *, accept_loss: bool) -> Opened:
         check_layout(db, path, new_allowed=False)
         identity = check_complete(db, path, mark, had_log=had_log, accept_loss=accept_loss)
     except (apsw.Error, StoreError) as error:
-        db.close()
+        let_go(db)
         raise refusal(error, path) if isinstance(error, apsw.Error) else error from error
     return Opened(path, db, identity)
 
@@ -82,8 +82,7 @@ def open_to_write(path: Path, *, accept_loss: bool) -> Opened:
         identity = check_complete(db, path, mark, had_log=had_log, accept_loss=accept_loss)
         return Opened(path, db, identity, owner, taken_into_use(db, path, identity))
     except (apsw.Error, StoreError) as error:
-        if db is not None:
-            db.close()
+        let_go(db)
         owner.release()
         raise refusal(error, path) if isinstance(error, apsw.Error) else error from error
 
@@ -168,7 +167,7 @@ def plan(path: Path) -> tuple[Migration, ...]:
     try:
         return pending(version_of(db), migrations())
     finally:
-        db.close()
+        let_go(db)
 
 
 def upgrade(path: Path) -> tuple[Migration, ...]:
@@ -181,7 +180,7 @@ def upgrade(path: Path) -> tuple[Migration, ...]:
             steps = pending(version_of(db), migrations())
             migrate(db, steps)
         finally:
-            db.close()
+            let_go(db)
     finally:
         owner.release()
     return steps
@@ -204,8 +203,8 @@ def backup(source: Path, target: Path) -> None:
                 copying.step(1000)
         say_closed(writer, closed=True)
     finally:
-        reader.close()
-        writer.close()
+        let_go(reader)
+        let_go(writer)
     os.link(part, target)  # unlike a rename, it never replaces a file
     part.unlink()
     sync_folder(target.parent)

@@ -14,6 +14,7 @@ from duetto.errors import ConflictError, NotAllowed, StoreError, StoreFailed
 from duetto.model.view import RunRow
 from duetto.store import Batch, Damage, Query, refuse_unstorable, seal
 from duetto.stores.sqlite import opening
+from duetto.stores.sqlite.connection import let_go
 from duetto.stores.sqlite.database import Database, Row
 from duetto.stores.sqlite.mark import Mark, MarkFile
 from duetto.stores.sqlite.owner import Ownership
@@ -244,11 +245,11 @@ class SqliteStore:
     def close(self) -> None:
         """Checkpoint and let go of the store."""
         if self._owner is None or self._mark is None:
-            self._db.close()
+            let_go(self._db)
             return
         if self._failure is None:
             self._leave()
-        self._db.close()
+        let_go(self._db)
         self._mark.close()
         self._owner.release()
 

@@ -1,0 +1,284 @@
+"""The composition root: an app's services and workflows meet stores, broker, codec and clock."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any, TypeVar, TypeVarTuple
+
+from duetto.authoring.names import checked_name
+from duetto.authoring.resources import open_resources
+from duetto.authoring.service import Service
+from duetto.authoring.symbols import Symbols
+from duetto.authoring.task import Task
+from duetto.authoring.workflow import Workflow
+from duetto.broker import Broker
+from duetto.brokers import InProcessBroker
+from duetto.clock import Clock
+from duetto.codecs import MsgpackCodec
+from duetto.errors import ConfigurationError
+from duetto.invokers import LocalInvoker
+from duetto.model.placement import Placement, check, parse
+from duetto.observer import Observer
+from duetto.observers import LogObserver
+from duetto.operations import Handle, Operations
+from duetto.runtime.clock import SystemClock
+from duetto.runtime.engine import Engine
+from duetto.runtime.programs import Programs
+from duetto.runtime.tasks import handles
+from duetto.store import Store
+from duetto.stores.memory import MemoryStore
+from duetto.stores.sqlite import SqliteStore
+
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
+
+STOP_S = 10.0
+"""How long a stop waits for what runs; what is cut off runs again, under its key."""
+
+RETENTION_MS = 7 * 24 * 3600 * 1000
+
+
+class App:
+    """An application: `App("shop", services=[…], workflows=[…])`.
+
+    `placement` is `orchestration`, `choreography`, `hybrid:SERVICE,…`, or a Placement. `store` is
+    a path, `memory:`, or a Store; the default is `./NAME.sqlite`. Raises ConfigurationError or
+    PlacementError for what does not fit.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        services: Iterable[Service] = (),
+        workflows: Iterable[Workflow[..., Any]] = (),
+        resources: Iterable[object] = (),
+        placement: str | Placement = "orchestration",
+        store: str | Path | Store | None = None,
+        broker: Broker | None = None,
+        clock: Clock | None = None,
+        observer: Observer | None = None,
+        retention_ms: int = RETENTION_MS,
+    ) -> None:
+        self.name = checked_name("app", name)
+        self.services = {service.name: service for service in services}
+        self.workflows = {workflow.name: workflow for workflow in _workflows(workflows)}
+        self._resources = list(resources)
+        self._store = store if store is not None else f"./{name}.sqlite"
+        self._broker = broker
+        self._clock = clock or SystemClock()
+        self._observer = observer or LogObserver()
+        self._retention_ms = retention_ms
+        self.tasks: dict[str, Task[..., Any]] = {
+            task.qualified: task for service in self.services.values() for task in service.tasks.values()
+        }
+        self.placement = parse(placement) if isinstance(placement, str) else placement
+        check(self.placement, self.services, self.tasks)
+        self._check_homes()
+        self.symbols = Symbols(self._modules())
+        self.codec = MsgpackCodec(self.symbols)
+        self.programs = Programs(self.workflows.values(), self.codec, self.symbols)
+        self._engine: Engine | None = None
+        self._exits: AsyncExitStack | None = None
+        self._opened: list[Store] = []
+
+    def _check_homes(self) -> None:
+        for workflow in self.workflows.values():
+            home = workflow.home
+            if home is not None and self.services.get(home.name) is not home:
+                raise ConfigurationError(
+                    f"The home of `{workflow.name}` is no service of this app.",
+                    found=home.name,
+                    expected=f"one of: {', '.join(sorted(self.services)) or 'no services'}",
+                    do=f"add `{home.name}` to services=[…]",
+                )
+
+    def _modules(self) -> list[ModuleType]:
+        names = {task.body.__module__ for task in self.tasks.values()}
+        names |= {workflow.body.__module__ for workflow in self.workflows.values()}
+        pending = list(self.workflows.values())
+        while pending:
+            for callee in pending.pop().callees.values():
+                if callee.body.__module__ not in names:
+                    pending.append(callee)
+                    names.add(callee.body.__module__)
+        return [sys.modules[name] for name in sorted(names) if name in sys.modules]
+
+    # -- life
+
+    async def __aenter__(self) -> App:
+        if self._engine is not None:
+            raise ConfigurationError("The app is running already.", do="enter it once")
+        self._exits = AsyncExitStack()
+        opened = await self._exits.enter_async_context(open_resources(self._resources))
+        tasks = handles(list(self.tasks.values()), self.codec)
+        for handle in tasks.values():
+            handle.open(opened)
+        engine = Engine(
+            self._stores(),
+            programs=self.programs,
+            tasks=tasks,
+            placement=self.placement,
+            clock=self._clock,
+            codec=self.codec,
+            observer=self._observer,
+            broker=self._broker or InProcessBroker(),
+            retention_ms=self._retention_ms,
+        )
+        self._engine = engine
+        self._operations = Operations(engine)
+        engine.start(LocalInvoker)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._engine is not None and self._exits is not None, "the app was entered"
+        await self._engine.stop(STOP_S)
+        self._engine = None
+        for store in self._opened:
+            store.close()
+        self._opened.clear()
+        await self._exits.aclose()
+
+    def _stores(self) -> list[tuple[Store, frozenset[str]]]:
+        """Return each store with its participants: the app's, and those of services with their own."""
+        own = {service.name: service.store for service in self.services.values() if service.store}
+        shared = frozenset({"", *(name for name in self.services if name not in own)})
+        found = [(self._opened_store(self._store), shared)]
+        for path in sorted(set(own.values())):
+            names = frozenset(name for name, where in own.items() if where == path)
+            found.append((self._opened_store(path), names))
+        return found
+
+    def _opened_store(self, store: str | Path | Store) -> Store:
+        if not isinstance(store, str | Path):
+            return store
+        opened: Store = MemoryStore() if str(store) == "memory:" else SqliteStore.open(store)
+        self._opened.append(opened)
+        return opened
+
+    @property
+    def operations(self) -> Operations:
+        """What can be asked of a running app."""
+        if self._engine is None:
+            raise ConfigurationError(
+                "The app is not running.", expected="`async with app:` around the call"
+            )
+        return self._operations
+
+    # -- runs
+
+    async def start_async(
+        self,
+        workflow: Callable[[*Ts], Coroutine[Any, Any, R]],
+        /,
+        *args: *Ts,
+        id: str | None = None,
+        tags: Iterable[str] = (),
+    ) -> Handle[R]:
+        """Start a run, or find the one that has this id; return once it is durable.
+
+        Raises ConflictError where the id is taken by a run with other input.
+        """
+        name = self._named(workflow)
+        run = await self.operations.start(name, args, id=id, tags=tuple(tags))
+        return Handle(self.operations, run)
+
+    async def run_async(
+        self,
+        workflow: Callable[[*Ts], Coroutine[Any, Any, R]],
+        /,
+        *args: *Ts,
+        id: str | None = None,
+        tags: Iterable[str] = (),
+    ) -> R:
+        """Start a run and return its result. Raises RunFailed, with the error as its cause."""
+        handle = await self.start_async(workflow, *args, id=id, tags=tags)
+        return await handle.result()
+
+    def run(
+        self,
+        workflow: Callable[[*Ts], Coroutine[Any, Any, R]],
+        /,
+        *args: *Ts,
+        id: str | None = None,
+        tags: Iterable[str] = (),
+    ) -> R:
+        """Start a run in an event loop of its own, and return its result."""
+
+        async def within() -> R:
+            async with self:
+                result = await self.run_async(workflow, *args, id=id, tags=tags)
+                await self.operations.settled()
+                return result
+
+        return run_in_loop(within())
+
+    def start(
+        self,
+        workflow: Callable[[*Ts], Coroutine[Any, Any, R]],
+        /,
+        *args: *Ts,
+        id: str | None = None,
+        tags: Iterable[str] = (),
+    ) -> str:
+        """Start a run and return its id; it goes on when the app runs next."""
+
+        async def within() -> str:
+            async with self:
+                return (await self.start_async(workflow, *args, id=id, tags=tags)).id
+
+        return run_in_loop(within())
+
+    def _named(self, workflow: object) -> str:
+        if not isinstance(workflow, Workflow):
+            raise ConfigurationError(
+                "Only a workflow can be run.",
+                found=getattr(workflow, "__qualname__", repr(workflow)),
+                expected="a function decorated with `@workflow`",
+                do="decorate it, or call it as it is",
+            )
+        if self.workflows.get(workflow.name) is not workflow:
+            raise ConfigurationError(
+                f"`{workflow.name}` is no workflow of the app `{self.name}`.",
+                found=workflow.name,
+                expected=f"one of: {', '.join(sorted(self.workflows))}",
+                do="add it to workflows=[…]",
+            )
+        return workflow.name
+
+
+def _workflows(given: Iterable[Workflow[..., Any]]) -> list[Workflow[..., Any]]:
+    """Return the workflows and those that they call."""
+    found: dict[str, Workflow[..., Any]] = {}
+    pending = list(given)
+    while pending:
+        one = pending.pop(0)
+        if found.setdefault(one.name, one) is not one:
+            raise ConfigurationError(
+                f"Two workflows are named `{one.name}`.",
+                found=f"{found[one.name].__module__} and {one.__module__}",
+                expected="names that differ",
+                do="give one a name: `@workflow(name=…)`",
+            )
+        pending += [callee for callee in one.callees.values() if found.get(callee.name) is not callee]
+    return list(found.values())
+
+
+def run_in_loop(main: Coroutine[Any, Any, R]) -> R:
+    """Run to completion in a loop of its own; on uvloop where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)

@@ -1,0 +1,170 @@
+"""Run tasks as local calls: async bodies in a few workers of the loop, others in threads.
+
+A worker awaits one body after the other, with no future and no asyncio task per call; another
+worker is started only where a body suspended while others wait. Time limits are armed then too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
+from time import perf_counter_ns
+
+from duetto.authoring.context import Slot, current_slot
+from duetto.invoker import Ended, Invocation
+
+THREADS_MAX = 32
+"""Threads for synchronous bodies; what comes above waits its turn."""
+
+WORKERS_IDLE_MAX = 64
+"""Idle workers that are kept: making one costs some 10 µs."""
+
+BLOCKED_MS = 100
+"""A body that holds the loop longer than this is reported."""
+
+
+class LocalInvoker:
+    """Runs invocations on the running loop; `ended` is called for each, in the loop."""
+
+    def __init__(
+        self, ended: Ended, *, blocked: Callable[[Invocation, int], None] | None = None
+    ) -> None:
+        self._ended, self._blocked = ended, blocked
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[Invocation] = deque()
+        self._idle: list[asyncio.Future[None]] = []
+        self._workers: set[asyncio.Task[None]] = set()
+        self._busy: dict[asyncio.Task[None], Invocation] = {}
+        self._threads: ThreadPoolExecutor | None = None
+        self._pumping = False
+        self._closing = False
+        self._quiet: asyncio.Future[None] | None = None
+
+    @property
+    def backlog(self) -> int:
+        return len(self._queue)
+
+    @property
+    def running(self) -> int:
+        return len(self._busy)
+
+    def submit(self, invocation: Invocation) -> None:
+        self._queue.append(invocation)
+        if not self._pumping and not self._closing:
+            self._pumping = True
+            self._wake_worker()
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """Runs after a worker had its turn: what is still queued needs another worker."""
+        self._arm_limits()
+        if self._queue and not self._closing:
+            self._wake_worker()
+            self._loop.call_soon(self._pump)
+        else:
+            self._pumping = False
+
+    def _wake_worker(self) -> None:
+        while self._idle:
+            future = self._idle.pop()
+            if not future.done():
+                future.set_result(None)
+                return
+        worker = self._loop.create_task(self._work(), context=Context())
+        self._workers.add(worker)
+        worker.add_done_callback(self._workers.discard)
+
+    async def _work(self) -> None:
+        slot = Slot()
+        current_slot.set(slot)
+        clean = copy_context()
+        worker = asyncio.current_task()
+        assert worker is not None
+        queue = self._queue
+        while True:
+            while queue and not self._closing:
+                await self._run(queue.popleft(), slot, worker)
+                if copy_context() != clean:
+                    return  # the body set a context variable, which the next must not see
+            if self._closing or len(self._idle) >= WORKERS_IDLE_MAX:
+                return
+            future = self._loop.create_future()
+            self._idle.append(future)
+            await future
+
+    async def _run(self, invocation: Invocation, slot: Slot, worker: asyncio.Task[None]) -> None:
+        slot.context = invocation.context
+        self._busy[worker] = invocation
+        started = invocation.started = perf_counter_ns()
+        try:
+            if invocation.is_async:
+                result = await invocation.body(*invocation.args, **invocation.kwargs)
+            else:
+                result = await self._in_thread(invocation)
+            error: BaseException | None = None
+        except asyncio.CancelledError as cancelled:
+            result, error = None, self._why_cancelled(invocation, cancelled, worker)
+        except Exception as raised:  # whatever a body raises is the outcome of its attempt
+            result, error = None, raised
+        del self._busy[worker]
+        invocation.took = (perf_counter_ns() - started) // 1000
+        self._ended(invocation, result, error)
+        if self._quiet is not None and not self._busy and not self._quiet.done():
+            self._quiet.set_result(None)
+
+    def _why_cancelled(
+        self, invocation: Invocation, cancelled: asyncio.CancelledError, worker: asyncio.Task[None]
+    ) -> BaseException:
+        if invocation.timeout_s is not None and cancelled.args == (invocation,):
+            worker.uncancel()
+            return TimeoutError(f"took longer than {invocation.timeout_s:g} s")
+        return cancelled
+
+    async def _in_thread(self, invocation: Invocation) -> object:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="duetto-task")
+        context = copy_context()
+        run = self._loop.run_in_executor(
+            self._threads,
+            lambda: context.run(invocation.body, *invocation.args, **invocation.kwargs),
+        )
+        return await run
+
+    def _arm_limits(self) -> None:
+        """Arm the time limit of each body that has suspended since the last look."""
+        for worker, invocation in self._busy.items():
+            if invocation.timeout_s is not None and invocation.took == 0:
+                invocation.took = -1
+                self._loop.call_later(invocation.timeout_s, self._expire, worker, invocation)
+
+    def _expire(self, worker: asyncio.Task[None], invocation: Invocation) -> None:
+        if self._busy.get(worker) is invocation:
+            worker.cancel(msg=invocation)
+
+    async def drain(self, timeout_s: float) -> int:
+        """Wait until what runs has ended, start nothing new; return how many are still running."""
+        self._closing = True
+        if self._busy and timeout_s > 0:
+            self._quiet = self._loop.create_future()
+            await asyncio.wait([self._quiet], timeout=timeout_s)
+        left = len(self._busy)
+        await self.close()
+        return left
+
+    async def close(self) -> None:
+        """Stop at once: what is running is cancelled, and counts as unknown."""
+        self._closing = True
+        self._busy.clear()
+        for future in self._idle:
+            future.cancel()
+        for worker in list(self._workers):
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+__all__ = ["LocalInvoker"]

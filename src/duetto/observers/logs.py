@@ -1,0 +1,53 @@
+"""Write signals as log lines that carry run, path and task."""
+
+from __future__ import annotations
+
+import logging
+from typing import assert_never
+
+from duetto.observer import (
+    AttemptFailedSignal,
+    LoopBlocked,
+    Recovered,
+    RunEnded,
+    RunPurged,
+    RunStarted,
+    Signal,
+    StorePaused,
+    TokenParked,
+)
+
+log = logging.getLogger("duetto")
+
+IDS_SHOWN_MAX = 20
+"""Unfinished runs named in one line; the rest is counted."""
+
+
+class LogObserver:
+    """Logs to the logger `duetto`: what needs somebody is a warning, the rest is information."""
+
+    def note(self, signal: Signal, /) -> None:
+        match signal:
+            case RunStarted(run, workflow):
+                log.debug("run %s of %s started", run, workflow)
+            case RunEnded(run, _, status, error):
+                log.debug("run %s %s%s", run, status, f": {error}" if error else "")
+            case AttemptFailedSignal(run, path, task, attempt, error, due):
+                log.info(
+                    "run %s %s task %s attempt %d failed: %s; next at %d",
+                    *(run, path, task, attempt, error, due),
+                )
+            case TokenParked(run, path, reason):
+                log.warning("run %s %s is parked: %s", run, path, reason)
+            case Recovered(runs):
+                shown = ", ".join(runs[:IDS_SHOWN_MAX])
+                more = f" and {len(runs) - IDS_SHOWN_MAX} more" if len(runs) > IDS_SHOWN_MAX else ""
+                log.info("continuing %d unfinished runs: %s%s", len(runs), shown, more)
+            case StorePaused(reason):
+                log.error("the store does not take commits: %s", reason)
+            case LoopBlocked(task, took_ms):
+                log.warning("task %s held the event loop for %d ms", task, took_ms)
+            case RunPurged(count):
+                log.debug("%d closed runs were purged", count)
+            case _:
+                assert_never(signal)

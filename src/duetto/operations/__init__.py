@@ -1,0 +1,6 @@
+"""Everything one can ask of Duetto, once: all doors call it."""
+
+from duetto.operations.handle import Handle
+from duetto.operations.operations import Operations
+
+__all__ = ["Handle", "Operations"]

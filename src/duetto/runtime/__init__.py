@@ -1,0 +1,1 @@
+"""Acts on what the kernel decides: commit first, then invoke, send, wake."""

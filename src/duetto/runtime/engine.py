@@ -1,0 +1,129 @@
+"""All hosts of an app in one process: started together, and drained together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from duetto.broker import Broker
+from duetto.clock import Clock
+from duetto.codec import Codec
+from duetto.errors import ConfigurationError
+from duetto.invoker import Ended, Invocation, Invoker
+from duetto.model.placement import Placement
+from duetto.observer import Observer
+from duetto.runtime.host import Host
+from duetto.runtime.programs import Programs
+from duetto.runtime.runs import recover
+from duetto.runtime.sweeps import Sweeps
+from duetto.runtime.tasks import TaskHandle
+from duetto.store import Store
+
+BACKLOG_MAX = 10_000
+"""Calls that wait for a worker: above it a start waits, so that memory stays bounded."""
+
+
+class Engine:
+    """Runs hosts. `stores` are (store, its participants); the one with "" keeps the app's runs."""
+
+    def __init__(
+        self,
+        stores: Iterable[tuple[Store, frozenset[str]]],
+        *,
+        programs: Programs,
+        tasks: Mapping[str, TaskHandle],
+        placement: Placement,
+        clock: Clock,
+        codec: Codec,
+        observer: Observer,
+        broker: Broker,
+        retention_ms: int,
+    ) -> None:
+        self._stores = list(stores)
+        self.programs, self.tasks, self.clock = programs, tasks, clock
+        self.codec, self.observer, self.broker = codec, observer, broker
+        self._placement = placement
+        self.retention_ms = retention_ms
+        self.hosts: list[Host] = []
+        self._sweeps: list[Sweeps] = []
+
+    @property
+    def placement(self) -> Placement:
+        return self._placement
+
+    @placement.setter
+    def placement(self, placement: Placement) -> None:
+        """Place what departs from now on; runs in flight follow at their next hop."""
+        self._placement = placement
+        for host in self.hosts:
+            host.placement = placement
+
+    def start(self, invoker: Any) -> list[str]:
+        """Start all hosts in the running loop; return the ids of the runs that continue.
+
+        `invoker` makes an invoker from a function to call at the end of each attempt.
+        """
+        alone = len(self._stores) == 1
+        for store, participants in self._stores:
+            host = Host(
+                store,
+                participants,
+                programs=self.programs,
+                tasks=self.tasks,
+                placement=self._placement,
+                clock=self.clock,
+                codec=self.codec,
+                observer=self.observer,
+                alone=alone,
+            )
+            host.invoker = invoker(host.attempts.ended)
+            self.programs.fetch_from(store.definition)
+            self.hosts.append(host)
+        continued: list[str] = []
+        for host in self.hosts:
+            if not alone:
+                host.exchange.connect(self.broker)
+            continued += recover(host)
+            self._sweeps.append(Sweeps(host, self.retention_ms))
+        return continued
+
+    def host_of(self, participant: str) -> Host:
+        """Return the host of a participant."""
+        for host in self.hosts:
+            if participant in host.participants:
+                return host
+        raise ConfigurationError(
+            "The app is not started, or a participant has no store.",
+            found=participant or "the app",
+            expected="`async with app:` around the call",
+        )
+
+    @property
+    def congested(self) -> bool:
+        """Whether a new start should wait."""
+        return any(host.invoker is not None and host.invoker.backlog > BACKLOG_MAX for host in self.hosts)
+
+    async def stop(self, timeout_s: float) -> int:
+        """Let what runs end, start nothing new, commit, close; return how many were cut off."""
+        left = 0
+        for host in self.hosts:
+            host.stopping = True
+        for sweeps in self._sweeps:
+            sweeps.close()
+        for host in self.hosts:
+            if host.invoker is not None:
+                left += await host.invoker.drain(timeout_s)
+        await asyncio.sleep(0)
+        for host in self.hosts:
+            if host.failure is None:
+                host.flush()
+            host.timers.close()
+            for participant in host.participants:
+                self.broker.unsubscribe(participant)
+        self.hosts.clear()
+        self._sweeps.clear()
+        return left
+
+
+__all__ = ["Ended", "Engine", "Invocation", "Invoker"]

@@ -1,0 +1,571 @@
+"""One store and the participants that live in it: take an input, advance, commit, then act."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, assert_never
+
+from duetto.clock import Clock
+from duetto.codec import Codec
+from duetto.errors import DuettoError, NotFound, StoreError, StoreFull
+from duetto.invoker import Invocation, Invoker
+from duetto.kernel import fold, journal
+from duetto.kernel.advance import advance, renewed
+from duetto.kernel.fold import RunState
+from duetto.kernel.walk import wake_at
+from duetto.model.effect import (
+    Begin,
+    CallTask,
+    CallUndo,
+    Cancel,
+    CancelChildren,
+    Change,
+    Effect,
+    Fork,
+    Input,
+    Joined,
+    Publish,
+    Report,
+    Reported,
+    Send,
+    Subscribe,
+    Transition,
+    Woken,
+)
+from duetto.model.message import Arrive, CancelPath, Message, Reporting
+from duetto.model.placement import Placement
+from duetto.model.record import CancelCame, Ended, Moved, Noted, Record, TaskEnded
+from duetto.model.token import (
+    ROOT,
+    Completed,
+    Error,
+    Failed,
+    OnChildren,
+    OnTask,
+    OnUndo,
+    Outcome,
+    Parked,
+    Stopped,
+    Token,
+    parent_of,
+)
+from duetto.model.view import CANCELLED, COMPLETED, FAILED, RunRow
+from duetto.observer import Observer, RunEnded, StorePaused, TokenParked
+from duetto.runtime.attempts import Attempts
+from duetto.runtime.cause import Cause
+from duetto.runtime.exchange import Exchange
+from duetto.runtime.programs import Programs
+from duetto.runtime.tasks import TaskHandle
+from duetto.runtime.timers import Timers
+from duetto.store import Batch, Store, seal
+
+FULL_RETRY_MS = 1000
+"""How long a full disk is left alone before the same batch is tried again."""
+
+
+class Cascade:
+    """What one input led to, beside the token's own change: gathered for its record."""
+
+    __slots__ = ("cancels", "ended", "forked", "sent")
+
+    def __init__(self) -> None:
+        self.forked: list[str] = []
+        self.sent: list[Message] = []
+        self.ended: list[tuple[Token, Outcome]] = []
+        self.cancels: list[str] = []
+
+
+class Host:
+    """The runtime of one store. All of it runs in one event loop; nothing awaits a commit, as what
+    a commit releases is called after it."""
+
+    def __init__(
+        self,
+        store: Store,
+        participants: frozenset[str],
+        *,
+        programs: Programs,
+        tasks: Mapping[str, TaskHandle],
+        placement: Placement,
+        clock: Clock,
+        codec: Codec,
+        observer: Observer,
+        alone: bool = True,
+    ) -> None:
+        self.store, self.participants = store, participants
+        self.programs, self.tasks, self.placement = programs, tasks, placement
+        self.clock, self.codec, self.observer = clock, codec, observer
+        self.local_services = frozenset(
+            handle.service for handle in tasks.values() if handle.service in participants
+        )
+        self.alone = alone
+        """Whether every participant lives here: then no token is ever under way elsewhere."""
+        self.runs: dict[str, RunState] = {}
+        self.new_rows: dict[str, RunRow] = {}
+        self.waiters: dict[str, list[asyncio.Future[Outcome]]] = {}
+        self.next_rid = store.next_rid()
+        self.loop = asyncio.get_running_loop()
+        self.batch = Batch()
+        self.released: list[Callable[[], None]] = []
+        self.invocations: list[Invocation] = []
+        self.scheduled = False
+        self.paused = False
+        self.failure: StoreError | None = None
+        self.stopping = False
+        self.timers = Timers(self.loop, clock, self.wake)
+        self.attempts = Attempts(self)
+        self.exchange = Exchange(self)
+        self.invoker: Invoker | None = None
+        self.known_definitions: set[str] = set()
+
+    # -- committing
+
+    def write(self, run: RunState, record: Record) -> None:
+        """Add a record to the batch; what it follows from, held until now, goes first."""
+        row = self.new_rows.pop(run.id, None) if self.new_rows else None
+        if row is not None:
+            self.keep_row(row)
+        if self.exchange.held:
+            self.exchange.commit_held(run, record.path)
+        self.batch.journal.append((run.rid, seal(journal.encode(record))))
+        if not self.scheduled:
+            self.schedule()
+
+    def keep_row(self, row: RunRow) -> None:
+        """Write the row of a run that is new here, and its definition if that is new as well."""
+        self.batch.runs.append(row)
+        if row.digest and row.digest not in self.known_definitions:
+            self.known_definitions.add(row.digest)
+            self.batch.definitions.extend(self.programs.closure(row.digest))
+
+    def open_run(self, id: str, digest: str, home: str) -> RunState:
+        """Return the state of a run that is new here."""
+        run = RunState(self.next_rid, id, digest, home)
+        self.next_rid += 1
+        self.runs[id] = run
+        return run
+
+    def schedule(self) -> None:
+        """Commit what is ready at the end of this turn of the loop."""
+        if not self.scheduled and self.failure is None:
+            self.scheduled = True
+            self.loop.call_soon(self.flush)
+
+    def after_commit(self, act: Callable[[], None]) -> None:
+        """Act once all that was written until now is durable."""
+        self.released.append(act)
+        if not self.scheduled:
+            self.schedule()
+
+    def flush(self) -> None:
+        """Commit the batch, then release what waited for it."""
+        self.scheduled = False
+        try:
+            if self.batch:
+                self.store.commit(self.batch)
+        except StoreFull as full:
+            self._pause(full)
+            return
+        except StoreError as error:
+            self._fail(error)
+            return
+        self.paused = False
+        self.batch = Batch()
+        invocations, self.invocations = self.invocations, []
+        released, self.released = self.released, []
+        if not self.stopping:
+            for invocation in invocations:
+                self.attempts.submit(invocation)
+        for act in released:
+            act()
+
+    def _pause(self, full: StoreFull) -> None:
+        """Nothing of the batch was committed and nothing acted: try the same again later."""
+        if not self.paused:
+            self.observer.note(StorePaused(str(full)))
+        self.paused = self.scheduled = True
+        self.loop.call_later(FULL_RETRY_MS / 1000, self.flush)
+
+    def _fail(self, error: StoreError) -> None:
+        """Nothing is acknowledged after a failed write: whoever waits is told."""
+        self.failure = error
+        self.observer.note(StorePaused(str(error)))
+        for futures in self.waiters.values():
+            for future in futures:
+                if not future.done():
+                    future.set_exception(error)
+
+    # -- advancing
+
+    def advance(self, run: RunState, path: str, input: Input, cause: Cause) -> None:
+        """Give a token an input, write what follows, and let it be acted on after the commit."""
+        token = run.tokens[path]
+        try:
+            program = self.programs.program(token.definition)
+        except DuettoError as unknown:
+            self.park(run, token, f"its definition {token.definition[:8]} is unknown: {unknown}")
+            return
+        if isinstance(input, Cancel | Woken) and isinstance(token.rest, OnTask):
+            self._keep_arguments(run, token, cause)
+        transition = advance(program, self.placement, token, input, self.clock.now_ms())
+        self.take(run, token, transition, cause)
+
+    def _keep_arguments(self, run: RunState, token: Token, cause: Cause) -> None:
+        """A task that is interrupted may have to be settled: with the arguments that it had."""
+        cause.step = token.step
+        attempt = self.attempts.running.get((run.id, token.path, token.step))
+        cause.args = attempt.packed if attempt is not None else self.attempts.packed(token)
+
+    def take(self, run: RunState, token: Token, transition: Transition, cause: Cause) -> None:
+        """Write the transition of a token, and follow what it leads to within the same commit."""
+        cascade = Cascade()
+        path = token.path
+        if transition.token is None:
+            self.ended(run, token, outcome_of(transition), cause)
+            return
+        change = transition.change
+        assert change is not None
+        run.tokens[path] = transition.token
+        if transition.effects:
+            change = self._effects(run, transition.token, change, transition.effects, cascade)
+        if isinstance(token.rest, OnChildren) and token.step != change.step:
+            run.reports.pop(path, None)
+        if transition.wake:
+            self.timers.arm(transition.wake, run.id, path, change.step)
+        self.write(run, self._record(run, path, change, cause, cascade))
+        self.follow(run, cascade)
+
+    def begin(self, run: RunState, transition: Transition, cascade: Cascade) -> None:
+        """Take the first transition of a token: its effects, without a record of its own."""
+        token = transition.token
+        assert token is not None and transition.change is not None
+        run.tokens[token.path] = token
+        self._effects(run, token, transition.change, transition.effects, cascade)
+        if transition.wake:
+            self.timers.arm(transition.wake, run.id, token.path, token.step)
+
+    def begin_held(self, run: RunState, token: Token, transition: Transition) -> None:
+        """Begin what an arrived token came for, its arrival not yet written."""
+        cascade = Cascade()
+        self.begin(run, transition, cascade)
+        if cascade.sent:
+            change = as_it_is(token, token.rest)
+            self.write(run, self._record(run, token.path, change, Cause("arrived"), cascade))
+            self.follow(run, cascade)
+
+    def _record(
+        self, run: RunState, path: str, change: Change, cause: Cause, cascade: Cascade
+    ) -> Record:
+        forked = tuple(run.tokens[child] for child in cascade.forked if child in run.tokens)
+        sent = tuple(cascade.sent)
+        at = self.clock.now_ms()
+        if cause.task:
+            into = cause.into if change.writes.get(cause.into) is cause.value else ""
+            return TaskEnded(
+                path,
+                at,
+                cause.task,
+                cause.step,
+                cause.attempt,
+                cause.took,
+                change,
+                into,
+                b"" if into else cause.result,
+                cause.args,
+                cause.error,
+                forked,
+                sent,
+            )
+        interrupted = cause.step if cause.args else 0
+        return Moved(path, at, cause.name, change, cause.note, interrupted, cause.args, forked, sent)
+
+    def follow(self, run: RunState, cascade: Cascade) -> None:
+        for message in cascade.sent:
+            self.exchange.send(run, message)
+        for child, outcome in cascade.ended:
+            self.ended(run, child, outcome, Cause("began"))
+        for path in cascade.cancels:
+            self.cancel(run, path)
+
+    def _effects(
+        self,
+        run: RunState,
+        token: Token,
+        change: Change,
+        effects: tuple[Effect, ...],
+        cascade: Cascade,
+    ) -> Change:
+        """Sort the effects of a transition; return the change as it is to be written."""
+        for effect in effects:
+            match effect:
+                case CallTask():
+                    change = self._call_task(run, token, change, effect, cascade)
+                case CallUndo():
+                    if token.at in self.participants:
+                        message = self.attempts.undo(run, token, effect)
+                        if message is not None:
+                            cascade.sent.append(message)
+                    else:
+                        self._depart(run, token, cascade)
+                case Fork(children):
+                    for child in children:
+                        self._fork(run, child, cascade)
+                case CancelChildren(paths):
+                    cascade.cancels.extend(paths)
+                case Publish() | Subscribe() | Send():
+                    pass  # mailboxes and publication are not built yet: a receive waits or times out
+                case Report():
+                    pass
+                case _:
+                    assert_never(effect)
+        return change
+
+    def _call_task(
+        self, run: RunState, token: Token, change: Change, effect: CallTask, cascade: Cascade
+    ) -> Change:
+        packed = self.attempts.pack(effect)
+        if isinstance(packed, DuettoError | TypeError):
+            error = packed
+            self.loop.call_soon(self.attempts.refuse, run, token.path, token.step, error)
+            return change
+        if token.at not in self.participants:
+            token = fold.resting(token, OnTask(packed))
+            run.tokens[token.path] = token
+            self._depart(run, token, cascade)
+            return change
+        if not self._is_pure(token):
+            rest = OnTask(packed, effect.attempt, effect.due)
+            run.tokens[token.path] = fold.resting(token, rest)
+            change = with_rest(change, rest)
+        message = self.attempts.begin(run, token, effect, packed)
+        if message is not None:
+            cascade.sent.append(message)
+        return change
+
+    def _is_pure(self, token: Token) -> bool:
+        return self.programs.program(token.definition).regions[token.region][token.node].pure
+
+    def _depart(self, run: RunState, token: Token, cascade: Cascade) -> None:
+        """Let a token travel: it leaves in this commit, and its trail stays."""
+        message = self.exchange.message(run, token.at, Arrive(token))
+        cascade.sent.append(message)
+        fold.note_sent(run, message)
+
+    def _fork(self, run: RunState, child: Token, cascade: Cascade) -> None:
+        run.tokens[child.path] = child
+        program = self.programs.program(child.definition)
+        transition = advance(program, self.placement, child, Begin(), self.clock.now_ms())
+        if transition.token is None:
+            cascade.ended.append((child, outcome_of(transition)))
+            return
+        cascade.forked.append(child.path)
+        self.begin(run, transition, cascade)
+
+    # -- ending
+
+    def ended(self, run: RunState, token: Token, outcome: Outcome, cause: Cause) -> None:
+        """A token ended: its record is its report, to a parent here or by message."""
+        path = token.path
+        run.tokens.pop(path, None)
+        run.deaths.pop(path, None)
+        if not self.alone:
+            run.away[path] = fold.Trail(None, 0)
+        local = token.reply_to in self.participants
+        sent: tuple[Message, ...] = ()
+        if not local:
+            sent = (self.exchange.message(run, token.reply_to, Reporting(path, outcome)),)
+        self.write(
+            run,
+            Ended(
+                path,
+                self.clock.now_ms(),
+                outcome,
+                cause.task,
+                cause.step,
+                cause.attempt,
+                cause.took,
+                cause.result,
+                cause.args,
+                cause.error,
+                sent,
+                token.at != token.reply_to,
+                cause.name,
+                cause.note,
+            ),
+        )
+        for message in sent:
+            fold.note_sent(run, message)
+            self.exchange.send(run, message)
+        if local:
+            self.reported(run, path, outcome)
+
+    def reported(self, run: RunState, path: str, outcome: Outcome) -> None:
+        """Take a report, once: it may decide or join its parent, or end the run."""
+        if path == ROOT:
+            self.finish(run, outcome)
+            return
+        parent, step, index = parent_of(path)
+        token = run.tokens.get(parent)
+        if token is None or token.step != step or not isinstance(token.rest, OnChildren):
+            return
+        rows = run.reports.setdefault(parent, {})
+        if index in rows:
+            return
+        rows[index] = outcome
+        program = self.programs.program(token.definition)
+        input = Reported(index, isinstance(outcome, Failed))
+        transition = advance(program, self.placement, token, input, self.clock.now_ms())
+        assert transition.token is not None
+        run.tokens[parent] = transition.token
+        if transition.effects:
+            self.take(run, token, transition, Cause("decided", note=str(index)))
+        self.join_if_complete(run, parent)
+
+    def join_if_complete(self, run: RunState, parent: str) -> None:
+        """Let a parent go on once all its children have reported."""
+        token = run.tokens.get(parent)
+        if token is None or not isinstance(token.rest, OnChildren):
+            return
+        if token.rest.ended < token.rest.total:
+            return
+        rows = run.reports.pop(parent, {})
+        outcomes = tuple(rows[index] for index in range(token.rest.total))
+        self.advance(run, parent, Joined(outcomes), Cause("joined"))
+
+    def finish(self, run: RunState, outcome: Outcome) -> None:
+        """End a run that is at home here."""
+        status = {Completed: COMPLETED, Failed: FAILED, Stopped: CANCELLED}[type(outcome)]
+        now = self.clock.now_ms()
+        self.batch.ended.append((run.rid, status, now, journal.encode(outcome)))
+        self.runs.pop(run.id, None)
+        waiters = self.waiters.pop(run.id, ())
+        error = f"{outcome.error.type}: {outcome.error.message}" if isinstance(outcome, Failed) else ""
+
+        def tell() -> None:
+            for future in waiters:
+                if not future.done():
+                    future.set_result(outcome)
+            self.observer.note(RunEnded(run.id, "", status_name(status), error))
+
+        self.after_commit(tell)
+
+    # -- interrupting, waking, parking
+
+    def cancel(self, run: RunState, path: str) -> None:
+        """Cancel a path: a tombstone here, then along its trail (PROTOCOL, rule 16)."""
+        if not self.alone:
+            if path in run.tombs:
+                return
+            run.tombs.add(path)
+            trail = run.away.get(path)
+            sent: tuple[Message, ...] = ()
+            if path not in run.tokens and trail is not None and trail.to is not None:
+                sent = (self.exchange.message(run, trail.to, CancelPath(path)),)
+            self.write(run, CancelCame(path, self.clock.now_ms(), sent))
+            for message in sent:
+                fold.note_sent(run, message)
+                self.exchange.send(run, message)
+        token = run.tokens.get(path)
+        if token is not None and not token.cancelled:
+            self.attempts.notice(run, token)
+            self.advance(run, path, Cancel(), Cause("cancelled"))
+
+    def wake(self, run_id: str, path: str, step: int) -> None:
+        """An instant was reached: of a sleep, a deadline, or a next attempt."""
+        run = self.runs.get(run_id)
+        token = run.tokens.get(path) if run is not None else None
+        if run is None or token is None or token.step != step or isinstance(token.rest, Parked):
+            return
+        rest = token.rest
+        now = self.clock.now_ms()
+        if isinstance(rest, OnTask | OnUndo) and 0 < rest.due <= now:
+            self.renew(run, token)
+            return
+        program = self.programs.program(token.definition)
+        transition = advance(program, self.placement, token, Woken(), now)
+        if transition.token is not None and transition.token.rest is rest and not transition.effects:
+            if transition.wake > now:
+                self.timers.arm(transition.wake, run_id, path, step)
+            return
+        self.attempts.notice(run, token)
+        self.advance(run, path, Woken(), Cause("woken"))
+
+    def wake_of(self, token: Token) -> int:
+        """Return the next instant at which a resting token must look again, 0 for none."""
+        return wake_at(token.rest, token.frames)
+
+    def renew(self, run: RunState, token: Token) -> None:
+        """Start again what a resting token waits for: at recovery, or when an attempt is due."""
+        try:
+            effects = renewed(self.programs.program(token.definition), token)
+        except NotFound as unknown:
+            self.park(run, token, f"its definition needs what is unknown here: {unknown}")
+            return
+        for effect in effects:
+            if isinstance(effect, CallTask):
+                packed = self.attempts.pack(effect)
+                if isinstance(packed, bytes):
+                    self.attempts.begin(run, token, effect, packed)
+                else:
+                    self.attempts.refuse(run, token.path, token.step, packed)
+            elif isinstance(effect, CallUndo):
+                self.attempts.undo(run, token, effect)
+
+    def park(
+        self, run: RunState, token: Token, reason: str, error: Error | None = None
+    ) -> None:
+        """Let a token wait for an operator, with a reason; needs no program."""
+        if isinstance(token.rest, Parked):
+            return
+        change = as_it_is(token, Parked(reason, token.rest, error))
+        run.tokens[token.path] = fold.changed(token, change)
+        self.write(run, Moved(token.path, self.clock.now_ms(), "parked", change, reason))
+        signal = TokenParked(run.id, token.path, reason)
+        self.after_commit(lambda: self.observer.note(signal))
+
+    def note(self, run: RunState, path: str, what: str, text: str = "") -> None:
+        """Write something that changes no token into the history."""
+        self.write(run, Noted(path, self.clock.now_ms(), what, text))
+
+
+def outcome_of(transition: Transition) -> Outcome:
+    """Return the outcome that an ended token reports."""
+    return next(effect.outcome for effect in transition.effects if isinstance(effect, Report))
+
+
+def with_rest(change: Change, rest: Any) -> Change:
+    """Return the change with another rest."""
+    return Change(
+        change.node,
+        change.step,
+        rest,
+        change.writes,
+        change.frames,
+        change.undo_kept,
+        change.undo_added,
+        change.hop,
+        change.at,
+        change.cancelled,
+    )
+
+
+def as_it_is(token: Token, rest: Any) -> Change:
+    """Return the change that alters nothing but what a token waits for."""
+    return Change(
+        token.node,
+        token.step,
+        rest,
+        undo_kept=token.undo.size if token.undo else 0,
+        hop=token.hop,
+        at=token.at,
+        cancelled=token.cancelled,
+    )
+
+
+def status_name(status: int) -> str:
+    """Return the name of a closed status."""
+    return {COMPLETED: "completed", FAILED: "failed", CANCELLED: "cancelled"}[status]
+
+
+__all__ = ["Host"]

@@ -1,0 +1,166 @@
+"""Begin runs, and take up again those that a process left unfinished."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from duetto.errors import ConflictError, DuettoError
+from duetto.kernel import fold, journal
+from duetto.kernel.advance import advance
+from duetto.kernel.fold import RunState
+from duetto.kernel.fork import root
+from duetto.kernel.program import Program
+from duetto.model.effect import Begin
+from duetto.model.message import Arrive
+from duetto.model.record import InHand, Started
+from duetto.model.token import ROOT, OnTask, OnUndo, Value
+from duetto.model.view import RUNNING, RunRow
+from duetto.observer import Recovered, RunStarted
+from duetto.runtime.cause import Cause
+from duetto.runtime.host import Cascade, Host, outcome_of
+from duetto.store import refuse_unstorable
+
+DEATHS_MAX = 5
+"""A task that was in hand at so many deaths of its process is parked: it may be what kills it."""
+
+
+def pack_input(variables: dict[str, Value]) -> bytes:
+    """Return the stored form of a run's input."""
+    return msgspec.msgpack.encode({name: value.data for name, value in variables.items()})
+
+
+def unpack_input(program: Program, packed: bytes) -> dict[str, Any]:
+    """Return a run's input as keyword arguments, live."""
+    parts = msgspec.msgpack.decode(packed, type=dict[str, bytes])
+    types = {parameter.name: parameter.type for parameter, _ in program.parameters[0]}
+    return {name: program.load(Value(types[name], data)) for name, data in parts.items()}
+
+
+def identity_of(workflow: str, input: bytes) -> bytes:
+    """Return what two starts under one id must share."""
+    return sha256(workflow.encode() + b"\0" + input).digest()[:16]
+
+
+def start(
+    host: Host,
+    program: Program,
+    id: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    tags: tuple[str, ...] = (),
+) -> RunRow | None:
+    """Begin a run at its home; return the row of the run that has this id already, if one has.
+
+    Raises ConflictError where that run has another workflow or input, ValueRefused where the
+    input or a name cannot be stored.
+    """
+    variables = program.bind(0, args, kwargs)
+    packed = pack_input(variables)
+    name = program.definition.name
+    identity = identity_of(name, packed)
+    known = host.new_rows.get(id) or host.store.run(id)
+    if known is None and id in host.runs:
+        known = next((row for row in host.batch.runs if row.id == id), None)
+    if known is not None:
+        if known.identity != identity:
+            raise _conflict(known, name)
+        return known
+    now = host.clock.now_ms()
+    home = program.definition.home
+    row = RunRow(
+        host.next_rid, id, name, program.digest, home, RUNNING, now, now, identity, packed, b"", tags
+    )
+    refuse_unstorable(row)
+    run = host.open_run(id, program.digest, home)
+    host.new_rows[id] = row
+    _begin(host, run, program, variables)
+    host.after_commit(lambda: host.observer.note(RunStarted(id, name)))
+    return None
+
+
+def _conflict(known: RunRow, workflow: str) -> ConflictError:
+    return ConflictError(
+        f"The run id `{known.id}` is taken.",
+        found=f"{workflow} with another input"
+        if known.workflow == workflow
+        else f"a run of {known.workflow}",
+        expected="the same workflow and input, which would run once",
+        do="choose another id",
+    )
+
+
+def _begin(host: Host, run: RunState, program: Program, variables: dict[str, Value]) -> None:
+    token = root(program, ROOT, program.definition.home, variables)
+    transition = advance(program, host.placement, token, Begin(), host.clock.now_ms())
+    cascade = Cascade()
+    now = host.clock.now_ms()
+    if transition.token is None:
+        host.write(run, Started(ROOT, now, token))
+        host.ended(run, token, outcome_of(transition), Cause("began"))
+        return
+    host.begin(run, transition, cascade)
+    forked = tuple(run.tokens[path] for path in cascade.forked if path in run.tokens)
+    begun = run.tokens.get(ROOT, transition.token)
+    host.write(run, Started(ROOT, now, begun, "", forked, tuple(cascade.sent)))
+    host.follow(run, cascade)
+
+
+def recover(host: Host) -> list[str]:
+    """Take up the unfinished runs of a store; return the ids of those that are at home here.
+
+    What was in hand when the process died is counted, and committed, before anything is advanced.
+    """
+    for row, records in host.store.unfinished():
+        run = RunState(row.rid, row.id, row.digest, row.home)
+        for data in records:
+            fold.apply(run, journal.record(data))
+        host.runs[row.id] = run
+    _count_deaths(host)
+    host.flush()
+    for run in list(host.runs.values()):
+        _continue(host, run)
+    found = [run.id for run in host.runs.values() if run.home in host.participants]
+    if found:
+        host.observer.note(Recovered(tuple(found)))
+    return found
+
+
+def _count_deaths(host: Host) -> None:
+    now = host.clock.now_ms()
+    for run in host.runs.values():
+        for path, token in run.tokens.items():
+            if isinstance(token.rest, OnTask | OnUndo) and token.rest.due <= now:
+                record = InHand(path, now, token.step, run.deaths.get(path, 0) + 1)
+                host.write(run, record)
+                fold.apply(run, record)
+
+
+def _continue(host: Host, run: RunState) -> None:
+    for token in list(run.tokens.values()):
+        if run.deaths.get(token.path, 0) > DEATHS_MAX:
+            deaths = run.deaths[token.path]
+            host.park(run, token, f"its process died {deaths} times while this task was in hand")
+            continue
+        try:
+            _rearm(host, run, token.path)
+        except DuettoError as error:
+            host.park(run, token, str(error))
+    for message in run.commands.values():
+        host.exchange.execute_again(run, message)
+    for message in run.sent.values():
+        host.exchange.publish(message)
+    for trail in run.away.values():
+        if trail.message is not None and isinstance(trail.message.body, Arrive):
+            host.exchange.publish(trail.message)
+
+
+def _rearm(host: Host, run: RunState, path: str) -> None:
+    token = run.tokens[path]
+    host.renew(run, token)
+    wake = host.wake_of(token)
+    if wake:
+        host.timers.arm(wake, run.id, path, token.step)
+    host.join_if_complete(run, path)

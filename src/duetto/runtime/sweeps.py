@@ -1,0 +1,41 @@
+"""What is done from time to time: purge closed runs, and let go of guests whose run is closed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from duetto.observer import RunPurged
+
+if TYPE_CHECKING:
+    from duetto.runtime.host import Host
+
+SWEEP_MS = 10_000
+PURGE_ROWS_MAX = 200
+"""Runs deleted in one commit: a long delete would stop the loop."""
+
+
+class Sweeps:
+    """The sweeps of one host."""
+
+    def __init__(self, host: Host, retention_ms: int) -> None:
+        self._host, self._retention_ms = host, retention_ms
+        self._handle: asyncio.TimerHandle | None = None
+        self._later(SWEEP_MS)
+
+    def _later(self, delay_ms: int) -> None:
+        self._handle = self._host.loop.call_later(delay_ms / 1000, self.sweep)
+
+    def sweep(self) -> None:
+        """Purge one small batch; go on soon where there is more."""
+        before = self._host.clock.now_ms() - self._retention_ms
+        count = self._host.store.purge(before, PURGE_ROWS_MAX)
+        if count:
+            self._host.observer.note(RunPurged(count))
+        self._host.exchange.ask_homes()
+        self._later(0 if count == PURGE_ROWS_MAX else SWEEP_MS)
+
+    def close(self) -> None:
+        """Sweep no more."""
+        if self._handle is not None:
+            self._handle.cancel()

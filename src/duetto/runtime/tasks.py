@@ -1,0 +1,150 @@
+"""A task as the runtime calls it: its body with its resources, and how its values are stored."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from functools import partial
+from inspect import Parameter
+from typing import Any
+
+import msgspec
+
+from duetto.authoring.resources import find_resource
+from duetto.authoring.task import Task, takes_result_only
+from duetto.codec import Codec, Plan
+from duetto.errors import ConfigurationError, ValueRefused
+from duetto.invoker import Invocation
+
+
+class TaskHandle:
+    """One task of a service that is hosted here, or known here to be called elsewhere."""
+
+    __slots__ = (
+        "body",
+        "codec",
+        "defaults",
+        "is_async",
+        "limit",
+        "look_up",
+        "name",
+        "names",
+        "plans",
+        "result",
+        "running",
+        "service",
+        "simple",
+        "task",
+        "timeout_s",
+        "undo",
+        "waiting",
+    )
+
+    def __init__(self, task: Task[..., Any], codec: Codec) -> None:
+        self.task, self.codec = task, codec
+        self.name, self.service = task.qualified, task.service.name
+        self.is_async, self.timeout_s = task.is_async, task.timeout_s
+        self.body: Any = task.body
+        for parameter in task.parameters:
+            if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
+                raise ConfigurationError(
+                    f"The task {task.qualified} takes any number of arguments.",
+                    found=str(parameter),
+                    expected="named parameters, so that arguments have types",
+                    do="take a list or a dict",
+                )
+        self.names = tuple(parameter.name for parameter in task.parameters)
+        self.simple = all(p.kind is not Parameter.KEYWORD_ONLY for p in task.parameters)
+        self.defaults = {
+            parameter.name: parameter.default
+            for parameter in task.parameters
+            if parameter.default is not parameter.empty
+        }
+        self.plans: tuple[Plan, ...] = tuple(
+            codec.plan_for(task.hints.get(name, Any)) for name in self.names
+        )
+        self.result = codec.plan_for(task.hints.get("return", Any))
+        self.limit, self.running = task.concurrency_max, 0
+        self.waiting: deque[Invocation] = deque()
+        self.undo: TaskHandle | None = None
+        self.look_up: TaskHandle | None = None
+
+    def open(self, resources: Mapping[type, object]) -> None:
+        """Bind the resources of the body."""
+        if self.task.resources:
+            given = {
+                name: find_resource(resources, wanted, for_=self.name)
+                for name, wanted in self.task.resources.items()
+            }
+            self.body = partial(self.task.body, **given)
+        if self.look_up is not None:
+            self.look_up.open(resources)
+
+    def ordered(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """Return the arguments in the order of the parameters, defaults filled in.
+
+        Raises TypeError where they do not fit.
+        """
+        if not kwargs and len(args) == len(self.names):
+            return args
+        bound = self.task.arguments.bind(*args, **kwargs)
+        return tuple(
+            bound.arguments[name] if name in bound.arguments else self.defaults[name]
+            for name in self.names
+        )
+
+    def pack(self, ordered: tuple[Any, ...]) -> bytes:
+        """Return the stored form of ordered arguments. Raises ValueRefused."""
+        try:
+            return self.codec.tuple_of(
+                [plan.encode(value) for plan, value in zip(self.plans, ordered, strict=True)]
+            )
+        except ValueRefused:
+            self._refuse(ordered)
+            raise
+
+    def _refuse(self, ordered: tuple[Any, ...]) -> None:
+        for name, plan, value in zip(self.names, self.plans, ordered, strict=True):
+            try:
+                plan.encode(value)
+            except ValueRefused as refused:
+                raise ValueRefused(
+                    f"Cannot store argument `{name}` of {self.name}.",
+                    found=refused.found,
+                    expected=refused.expected,
+                    do=refused.do,
+                ) from refused
+
+    def unpack(self, data: bytes) -> tuple[Any, ...]:
+        """Return ordered arguments, decoded anew."""
+        parts = msgspec.msgpack.decode(data, type=list[msgspec.Raw])
+        return tuple(
+            plan.decode(bytes(part)) for plan, part in zip(self.plans, parts, strict=True)
+        )
+
+    def call(self, ordered: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return (args, kwargs) for the body."""
+        if self.simple:
+            return ordered, {}
+        pairs = list(zip(self.task.parameters, ordered, strict=True))
+        args = tuple(v for p, v in pairs if p.kind is not Parameter.KEYWORD_ONLY)
+        return args, {p.name: v for p, v in pairs if p.kind is Parameter.KEYWORD_ONLY}
+
+    def undo_call(self, result: Any, args: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return (args, kwargs) for the body of the compensation."""
+        if self.undo is None or takes_result_only(self.undo.task):
+            return (result,), {}
+        positional, keywords = self.call(self.unpack(args))
+        return (result, *positional), keywords
+
+
+def handles(tasks: list[Task[..., Any]], codec: Codec) -> dict[str, TaskHandle]:
+    """Return the handles of tasks by qualified name, compensations and look-ups linked."""
+    found = {task.qualified: TaskHandle(task, codec) for task in tasks}
+    for handle in found.values():
+        if handle.task.undo is not None:
+            handle.undo = found[handle.task.undo.qualified]
+        if handle.task.look_up is not None:
+            handle.look_up = TaskHandle(handle.task.look_up, codec)
+            handle.look_up.result = handle.result
+    return found
