@@ -1,0 +1,1 @@
+"""Tests of the codec, of types as data, and of symbols."""
