@@ -99,8 +99,10 @@ def everything() -> Definition:
     body = Region(
         (
             Scope("timeout", seconds=Const(30), next=1, line=1),
-            Choice(Compare(Name("total"), ((">", Const(100)),)), otherwise=4, next=2, scope=0, line=2),
-            Receive("shop:Approved", Name("total"), into=Bind("approved", 0), next=3, scope=0, line=3),
+            Choice(Compare(Name("total"), ((">", Const(100)),)), otherwise=4, next=2, scope=0,
+                   line=2),
+            Receive("shop:Approved", Name("total"), into=Bind("approved", 0), next=3, scope=0,
+                    line=3),
             Emit(Call(Symbol("shop:Seen"), (Name("total"),)), next=4, scope=0, line=4),
             Assign(Name("items"), Bind("$1"), next=5, line=5),
             Choice(More("$1", "$2"), otherwise=9, next=6, line=5),
