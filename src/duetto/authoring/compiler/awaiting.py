@@ -16,7 +16,7 @@ from duetto.authoring.compiler.expressions import Translator
 from duetto.authoring.compiler.lattice import UNKNOWN, generic, union
 from duetto.authoring.compiler.regions import RegionDraft
 from duetto.authoring.task import Task as TaskOfService
-from duetto.errors import DefinitionError
+from duetto.errors import DefinitionError, DuettoError
 from duetto.model.definition import (
     Assign,
     Bind,
@@ -108,10 +108,15 @@ class Awaitables:
         self, node: ast.Call, task: TaskOfService[..., Any], translator: Translator, place: Place
     ) -> Awaited:
         calls.check_arguments(translator.source, node, task.arguments)
-        args, kwargs = arguments(node, translator, place, task.arguments, task.hints)
-        undoable = task.undo is not None
-        made = Task(task.qualified, args, kwargs, undoable=undoable)
-        return Awaited(made, task.hints.get("return", UNKNOWN))
+        try:
+            hints = task.hints
+        except DuettoError as error:
+            raise translator.source.refusal(
+                node, error.message, found=error.found, expected=error.expected, do=error.do
+            ) from error
+        args, kwargs = arguments(node, translator, place, task.arguments, hints)
+        made = Task(task.qualified, args, kwargs, undoable=task.undo is not None)
+        return Awaited(made, hints.get("return", UNKNOWN))
 
     def call(self, node: ast.Call, value: Any, translator: Translator, place: Place) -> Awaited:
         """Return the call of a workflow; of itself, whose digest is not known yet."""

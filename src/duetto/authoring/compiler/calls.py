@@ -10,7 +10,6 @@ from typing import Any
 from duetto.authoring.compiler import callees
 from duetto.authoring.compiler.refusals import near
 from duetto.authoring.compiler.source import Source
-from duetto.authoring.symbols import DENIED
 from duetto.errors import DefinitionError
 
 MUTATING = frozenset(
@@ -77,18 +76,6 @@ def check_attribute(source: Source, node: ast.Attribute) -> None:
             f"`{node.attr}` reaches attributes by text.",
             expected="an f-string",
             do="write an f-string",
-        )
-
-
-def check_reach(source: Source, node: ast.expr, symbol: str) -> None:
-    """Refuse modules of which a stored definition gets nothing."""
-    module = symbol.partition(":")[0]
-    if ":" in symbol and module.partition(".")[0] in DENIED:
-        raise source.refusal(
-            node,
-            f"`{module}` is out of reach for a workflow: it reaches files, processes or Python.",
-            expected="modules that only compute",
-            do=f"use `{ast.unparse(node)}` in a task, or in a function of the module",
         )
 
 

@@ -79,13 +79,14 @@ def used_up(
     for expr in parts(draft.node):
         node = origins.get(id(expr))
         if node is not None and isinstance(inference.infer(expr), Items):
+            written = translator.source.snippet(node)
+            if isinstance(node, ast.GeneratorExp):
+                written = written.removeprefix("(").removesuffix(")")
             yield translator.source.refusal(
                 node,
                 "An iterator is used up as it is read: it cannot be stored.",
                 expected="a list, tuple, set or dict",
-                do=f"write `list({translator.source.snippet(node).removeprefix('(').removesuffix(')')})`"
-                if isinstance(node, ast.GeneratorExp)
-                else f"write `list({translator.source.snippet(node)})`",
+                do=f"write `list({written})`",
             )
 
 

@@ -179,7 +179,7 @@ class Translator:
         """Return a variable, a symbol of the module, or an attribute of a value."""
         if (thing := self.names.resolve(node, self.local)) is not None:
             calls.refuse_as_value(self.source, node, thing.value)
-            calls.check_reach(self.source, node, thing.symbol)
+            self.names.check_reach(node, thing)
             return self.kept(Symbol(thing.symbol), node)
         if isinstance(node, ast.Name):
             return Name(node.id, local=node.id in self.local)
@@ -190,7 +190,7 @@ class Translator:
         thing = self.names.resolve(node.func, self.local)
         if thing is not None:
             calls.refuse_as_call(self.source, node, thing.value)
-            calls.check_reach(self.source, node.func, thing.symbol)
+            self.names.check_reach(node.func, thing)
             function: Expr = self.kept(Symbol(thing.symbol), node.func)
         elif isinstance(node.func, ast.Attribute):
             calls.check_attribute(self.source, node.func)

@@ -91,6 +91,11 @@ class Inference:
                 return arithmetic(op, self.infer(left), self.infer(right))
             case Unary(op, value):
                 return bool if op == "not" else signed(self.infer(value))
+            case Logic("or", (*firsts, last)):
+                # What is passed over is false; None always is.
+                return join_all(
+                    [*(present(self.infer(value)) for value in firsts), self.infer(last)]
+                )
             case Logic(_, values):
                 return join_all(map(self.infer, values))
             case IfElse(_, then, otherwise):
@@ -113,7 +118,10 @@ class Inference:
         if isinstance(expr, More):
             return True
         plain = {"is", "is not", "in", "not in"}
-        return all(op in plain or is_plain(self.infer(value)) for op, value in expr.rest)
+        operands = [expr.first, *(value for _, value in expr.rest)]
+        return all(op in plain for op, _ in expr.rest) or all(
+            is_plain(self.infer(operand)) for operand in operands
+        )
 
     def constant(self, value: Any) -> Any:
         """Return the type of a value of the module."""
@@ -196,9 +204,15 @@ class Inference:
 
     def result(self, function: Any, expr: Call) -> Any:
         """Return what a function or class of a module gives for these arguments."""
+        if any(isinstance(argument, Starred) for argument in expr.args):
+            # How many there are is not known, so a builtin's result says nothing.
+            ordinary = isinstance(function, type) and function.__module__ != "builtins"
+            return cast("Any", function) if ordinary else hints(function).get("return", UNKNOWN)
         arguments = [self.infer(argument) for argument in expr.args]
+        if function is dict and expr.kwargs:
+            return dict[str, UNKNOWN] if not arguments else dict[UNKNOWN, UNKNOWN]
         if isinstance(function, type):
-            return constructed(function, arguments)
+            return constructed(cast("type[Any]", function), arguments)
         if function in (min, max, sorted, abs, round, sum):
             known, options = computed(function, arguments), dict(expr.kwargs)
             default = options.get("default") or options.get("start")

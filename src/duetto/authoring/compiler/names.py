@@ -8,13 +8,14 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 from duetto.authoring.compiler import callees
 from duetto.authoring.compiler.refusals import near
 from duetto.authoring.compiler.source import Source
-from duetto.authoring.symbols import BUILTINS
+from duetto.authoring.symbols import BUILTINS, Symbols
 from duetto.errors import DefinitionError
 
 WITHHELD = frozenset({"hash", "iter", "next"})
@@ -141,6 +142,23 @@ class Names:
             expected="a variable, something of the module, or a builtin",
             do=f"did you mean `{guess}`?" if guess else f"define or import `{name}`",
         )
+
+    def check_reach(self, node: ast.expr, thing: Global) -> None:
+        """Refuse what a stored definition would not find again, or must not reach."""
+        if not self.symbols.has(thing.symbol):
+            module = thing.symbol.partition(":")[0]
+            raise self.source.refusal(
+                node,
+                f"`{ast.unparse(node)}` of `{module}` is out of reach for a workflow.",
+                expected="what the module imports or defines, and modules that only compute",
+                do=f"use `{ast.unparse(node)}` in a task, or in a function of the module",
+            )
+
+    @cached_property
+    def symbols(self) -> Symbols:
+        """What the kernel will find by name, of this workflow's module alone."""
+        module = sys.modules.get(self.function.__module__)
+        return Symbols([module] if module else [])
 
     def builtin(self, name: str, kind: type) -> bool:
         """Is this one of Python's classes of that kind that a workflow may not name?"""
