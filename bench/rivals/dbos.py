@@ -2,7 +2,7 @@
 
 - Asynchronous workflows and steps, started from one asyncio program; branches by `asyncio.gather`.
 - `system_database_url` of a new SQLite file in WAL mode. DBOS leaves the mode as the file has it,
-  and the default (a rollback journal) is a quarter to a half slower. `synchronous` stays FULL, as
+  and its default (a rollback journal) is a fifth to a half slower. `synchronous` stays FULL, as
   SQLite has it by default: one fsync per commit, as in Duetto's own figures.
 - `max_executor_threads` 2: SQLite has one writer, and without a limit dozens of threads contend
   for it (at 100 runs at a time 480 steps/s instead of 320).
