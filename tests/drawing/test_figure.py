@@ -5,10 +5,11 @@ from __future__ import annotations
 from duetto.drawing.figure import EXIT, Figure, figure, in_order, targets
 from duetto.drawing.panel import lanes, panel
 from duetto.drawing.spelling import short, spell, wrapped
+from duetto.examples.shop.workflow import fulfil as shipped
 from duetto.kernel.liveness import flow_of
 from duetto.model import expression as ex
 from duetto.model.definition import Assign, Choice, Definition, Region, Return
-from duetto.model.placement import choreography, orchestration
+from duetto.model.placement import choreography, hybrid, orchestration
 from tests.drawing.shop import everything, fulfil, task
 
 
@@ -119,6 +120,15 @@ def test_under_choreography_crossings_carry_their_types() -> None:
         ("notify", "join"): ("Notice",),
         ("join", "end"): ("Receipt",),
     }
+
+
+def test_the_shop_that_ships_looks_like_the_one_made_by_hand() -> None:
+    compiled = shipped.definition
+    assert names(figure(compiled)) == names(figure(fulfil()))
+    for placement in (orchestration(), choreography(), hybrid("payments", "shipping")):
+        ours = panel(compiled, figure(compiled), placement)
+        hand = panel(fulfil(), figure(fulfil()), placement)
+        assert (ours.stations, ours.paths) == (hand.stations, hand.paths)
 
 
 def test_expressions_are_spelled_as_in_python() -> None:

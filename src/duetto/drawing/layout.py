@@ -178,9 +178,7 @@ class Router:
         xa, xb = self.ends(path.edge)
         first, last = a, b - 1
         x = self.vertical(a, b, xa, xb)
-        words = tuple(wrapped(list(path.words), 20)) or (
-            (path.edge.note,) if path.edge.note else ()
-        )
+        words = () if path.edge.error else label(path)
         if first == last:
             leg = Leg(first, xa, xb, a, b, words if xa != xb else ())
             return Way(path, xb, leg, leg)
@@ -244,7 +242,8 @@ class Router:
         home = (
             at_home and abs(x - self.lanes.middle(item.service)) < task_width(item) / 2 + CLEAR / 2
         )
-        return bool(home) or abs(x - middle) < half + CLEAR / 2
+        beside = middle + half + 5 + wide(item.label, 10.5) if labelled(item) else 0
+        return bool(home) or abs(x - middle) < half + CLEAR / 2 or middle < x < beside
 
     def away(self, row: int) -> bool:
         """Is the token not at the service of this task?"""
@@ -259,6 +258,11 @@ class Router:
 def task_width(item: Item) -> float:
     undo = wide(item.undo, 10.5) + 34 if item.undo else 0
     return max(TASK_WIDTH_MIN, wide(item.label, 12.5) + 22, undo)
+
+
+def labelled(item: Item) -> bool:
+    """Does an item have its label beside it, rather than inside?"""
+    return bool(item.label) and item.kind not in ("task", "start", "call")
 
 
 def size(item: Item, away: bool) -> Point:

@@ -49,12 +49,12 @@ def spell(expr: ex.Expr) -> str:
 def carried(contract: Contract) -> list[str]:
     """Return the names of the types that cross, or of the variables where types are not known.
 
-    Hidden variables (of loops) are the compiler's own, and left out.
+    Numbered variables (`$1`: a loop's items and index) are the compiler's own, and left out.
     """
     shown = [
         str(kind) if kind is not None else name
         for name, kind in contract.payload
-        if not name.startswith("$")
+        if not name.removeprefix("$").isdigit()
     ]
     return list(dict.fromkeys(shown))
 

@@ -6,7 +6,17 @@ from collections.abc import Iterator, Mapping
 from html import escape
 
 from duetto.drawing.figure import Bracket, Figure, Item, figure
-from duetto.drawing.layout import BRACKET, TASK_HEIGHT, Box, Layout, Line, Point, arrange, wide
+from duetto.drawing.layout import (
+    BRACKET,
+    TASK_HEIGHT,
+    Box,
+    Layout,
+    Line,
+    Point,
+    arrange,
+    labelled,
+    wide,
+)
 from duetto.drawing.panel import lanes, panel
 from duetto.model.definition import Definition
 from duetto.model.placement import Placement
@@ -203,7 +213,7 @@ def _item(row: int, item: Item, layout: Layout) -> Iterator[str]:
         if item.service == layout.panel.stations[row]:
             return
     yield _mark(item, box)
-    if item.label and item.kind not in ("task", "start", "call"):
+    if labelled(item):
         x, y = box.x + box.width + 5, box.y + box.height / 2 + 4
         yield f'<text class="note" x="{x:.1f}" y="{y:.1f}">{escape(item.label)}</text>'
 
