@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from duetto.authoring.compiler.expressions import Translator
 from duetto.authoring.compiler.refusals import Advice
+from duetto.authoring.types import name_of
 from duetto.errors import Cancelled
 
 BARE = Advice(
@@ -48,4 +49,4 @@ def names_of(node: ast.expr, translator: Translator) -> list[str]:
             translator.source.refuse(node, NO_CLASS)
         if not issubclass(each, Exception) or issubclass(each, Cancelled):
             translator.source.refuse(node, UNCATCHABLE)
-    return [f"{each.__module__}:{each.__qualname__}" for each in classes]
+    return [name_of(each) for each in classes]

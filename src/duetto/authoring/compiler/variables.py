@@ -121,7 +121,7 @@ class Typing:
     def caught(self, types: tuple[str, ...]) -> Any:
         """Return the class of a caught error where it is known exactly enough."""
         return (
-            self.symbols.get(types[0].removeprefix("builtins:"), UNKNOWN)
+            self.symbols.get(types[0], UNKNOWN)
             if len(types) == 1
             else UNKNOWN
         )
