@@ -48,7 +48,7 @@ def median_of(
     ):
         try:
             output, _ = child.communicate(timeout=ALLOWANCE_S + 3 * seconds)
-        except BaseException:
+        except BaseException:  # an interrupt too must not leave the child running
             child.kill()
             raise
     return _median_in(output.decode(), script, log)

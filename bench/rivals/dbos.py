@@ -6,7 +6,7 @@
   SQLite has it by default: one fsync per commit, as in Duetto's own figures.
 - `max_executor_threads` 2: SQLite has one writer, and without a limit dozens of threads contend
   for it (at 100 runs at a time 480 steps/s instead of 320).
-- No telemetry, log level ERROR, a fixed `application_version` (otherwise it hashes the workflows' sources).
+- No telemetry, log level ERROR, a fixed `application_version`.
 
 Tried and not better: `sys_db_pool_size` 1, 2 and 50; uvloop.
 """
