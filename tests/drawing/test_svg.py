@@ -6,14 +6,17 @@ from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given, settings
+from msgspec import structs
 
 from duetto.drawing import svg
 from duetto.drawing.figure import figure
-from duetto.drawing.layout import Box, Layout, Point, arrange, simple
+from duetto.drawing.layout import Box, Layout, Line, Point, arrange, simple
 from duetto.drawing.panel import lanes, panel
-from duetto.model.definition import Definition
+from duetto.model.definition import Definition, Region, Task
 from duetto.model.placement import Placement, choreography, hybrid, orchestration
 from tests.drawing.shop import everything, fulfil
+from tests.kernel.graphs import Statement, blocks, region_of
 
 PLACEMENTS = [orchestration(), choreography(), hybrid("payments"), hybrid("shipping", "inventory")]
 DEFINITIONS = [fulfil(), everything()]
@@ -43,10 +46,7 @@ def test_only_the_path_changes() -> None:
 @pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda it: it.name)
 def test_no_line_runs_through_a_task(definition: Definition) -> None:
     for layout in layouts(definition, PLACEMENTS):
-        for line in layout.lines:
-            for row, box in layout.homes.items():
-                if row not in (line.path.edge.source, line.path.edge.target):
-                    assert not any(hits(box, a, b) for a, b in pairwise(line.points)), (row, line)
+        assert not [line for line in layout.lines if blocked(line, layout)]
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda it: it.name)
@@ -69,6 +69,25 @@ def test_lines_begin_and_end_at_their_items(definition: Definition) -> None:
             assert y2 == pytest.approx(target.y)
             assert source.x <= x1 <= source.x + source.width
             assert target.x <= x2 <= target.x + target.width
+
+
+@settings(max_examples=60)
+@given(blocks(2))
+def test_property_any_graph_is_drawn_with_clear_lines(block: tuple[Statement, ...]) -> None:
+    nodes = [
+        structs.replace(node, task=f"s{at % 3}.t") if isinstance(node, Task) else node
+        for at, node in enumerate(region_of(block).nodes)
+    ]
+    definition = Definition("w", (Region(tuple(nodes)),))
+    for layout in layouts(definition, [orchestration(), choreography()]):
+        assert not [line for line in layout.lines if blocked(line, layout)]
+
+
+def blocked(line: Line, layout: Layout) -> bool:
+    """Does a line run through the box of a task that is not its end?"""
+    ends = (line.path.edge.source, line.path.edge.target)
+    boxes = [box for row, box in layout.homes.items() if row not in ends]
+    return any(hits(box, a, b) for box in boxes for a, b in pairwise(line.points))
 
 
 def test_boxes_stand_in_the_lane_of_their_service() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
 
 from duetto.kernel.estimate import ChoicePoint, choice_points, estimate, straight
 from duetto.model.definition import (
@@ -24,6 +25,7 @@ from duetto.model.definition import (
 from duetto.model.expression import Call, Const, Name, Symbol
 from duetto.model.placement import Placement, choreography, hybrid, orchestration
 from tests.drawing.shop import fulfil, task
+from tests.kernel.graphs import Statement, blocks, region_of
 
 NOTHING = Const(None)
 
@@ -128,3 +130,13 @@ def test_choice_points_have_their_line_and_reason() -> None:
         ChoicePoint(7, "gather with cancel=True: the first to fail decides"),
     ]
     assert choice_points(fulfil(), pure=lambda name: True) == []
+
+
+@given(blocks(2))
+def test_property_the_straight_path_ends_and_takes_no_node_twice(
+    block: tuple[Statement, ...],
+) -> None:
+    region = region_of(block)
+    path = [id(node) for node in straight(region)]
+    assert path
+    assert len(path) == len(set(path))

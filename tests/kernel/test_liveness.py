@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hypothesis import given
-from hypothesis import strategies as st
-from msgspec import Struct
 
 from duetto.kernel.liveness import after, live, reads
 from duetto.model import expression as ex
@@ -18,7 +16,6 @@ from duetto.model.definition import (
     Branch,
     Choice,
     Handler,
-    Node,
     Parallel,
     Raise,
     Region,
@@ -27,15 +24,23 @@ from duetto.model.definition import (
     Task,
     Unpack,
 )
+from tests.kernel.graphs import (
+    LETTERS,
+    Finally,
+    If,
+    Leave,
+    Simple,
+    Statement,
+    Try,
+    While,
+    blocks,
+    call,
+    region_of,
+)
 
 
 def name(id: str) -> ex.Name:
     return ex.Name(id)
-
-
-def task(into: str, *args: str, next: int, scope: int = -1) -> Task:
-    bind = Bind(into) if into else None
-    return Task("a.t", tuple(name(arg) for arg in args), into=bind, next=next, scope=scope)
 
 
 def texts(sets: tuple[frozenset[str], ...]) -> list[str]:
@@ -45,7 +50,7 @@ def texts(sets: tuple[frozenset[str], ...]) -> list[str]:
 
 def test_a_sequence_drops_what_is_no_longer_read() -> None:
     region = Region(
-        (task("b", "a", next=1), task("c", "b", next=2), task("d", "a", next=3), Return(name("c")))
+        (call("b", "a", next=1), call("c", "b", next=2), call("d", "a", next=3), Return(name("c")))
     )
     assert texts(live(region)) == ["a", "ab", "ac", "c"]
     assert texts(after(region)) == ["a", "a", "c", ""]
@@ -53,7 +58,7 @@ def test_a_sequence_drops_what_is_no_longer_read() -> None:
 
 def test_both_branches_of_a_choice_count() -> None:
     region = Region(
-        (Choice(name("a"), otherwise=2, next=1), task("", "b", next=3), task("c", next=3),
+        (Choice(name("a"), otherwise=2, next=1), call("", "b", next=3), call("c", next=3),
          Return(name("c")))
     )  # fmt: skip
     assert texts(live(region)) == ["abc", "bc", "", "c"]
@@ -64,7 +69,7 @@ def test_a_loop_keeps_its_hidden_variables_and_what_its_next_turn_reads() -> Non
         (
             Choice(ex.More("s", "i"), otherwise=4, next=1),
             Assign(ex.Element("s", "i"), Bind("x"), next=2),
-            task("total", "x", "total", next=3),
+            call("total", "x", "total", next=3),
             Assign(ex.Binary("+", name("i"), ex.Const(1)), Bind("i"), next=0),
             Return(name("total")),
         )
@@ -77,9 +82,9 @@ def test_what_a_handler_reads_is_live_throughout_the_try() -> None:
     region = Region(
         (
             Scope("try", handlers=(Handler(("E",), 3, "e"),), next=1),
-            task("b", next=2, scope=0),
-            task("", "b", next=4, scope=0),
-            task("", "h", "e", "b", next=4),
+            call("b", next=2, scope=0),
+            call("", "b", next=4, scope=0),
+            call("", "h", "e", "b", next=4),
             Return(ex.Const(None)),
         )
     )
@@ -91,10 +96,10 @@ def finally_region() -> Region:
     return Region(
         (
             Scope("finally", final=3, next=1),
-            task("b", next=2, scope=0),
+            call("b", next=2, scope=0),
             Assign(name("b"), Bind("c"), next=5, scope=0),
             Scope("final", next=4),
-            task("", "f", next=RESUME, scope=3),
+            call("", "f", next=RESUME, scope=3),
             Return(name("c")),
         )
     )
@@ -110,9 +115,9 @@ def test_a_finally_inside_a_try_keeps_what_the_handler_reads() -> None:
         (
             Scope("try", handlers=(Handler(("E",), 5),), next=1),
             Scope("finally", final=3, next=2, scope=0),
-            task("", next=END, scope=1),
+            call("", next=END, scope=1),
             Scope("final", next=4, scope=0),
-            task("", next=RESUME, scope=3),
+            call("", next=RESUME, scope=3),
             Return(name("h")),
         )
     )
@@ -134,128 +139,7 @@ def test_names_of_a_comprehension_are_no_variables() -> None:
     assert reads(ex.Comprehension("list", ex.Name("x", True), (loop,))) == {"xs", "m"}
 
 
-# The oracle: statements → a region, and a walk over its states with explicit pending edges.
-
-LETTERS = ("a", "b", "c")
-
-
-class Simple(Struct, frozen=True):
-    read: str
-    write: str
-
-
-class If(Struct, frozen=True):
-    read: str
-    then: tuple[Statement, ...]
-    otherwise: tuple[Statement, ...]
-
-
-class While(Struct, frozen=True):
-    read: str
-    body: tuple[Statement, ...]
-
-
-class Try(Struct, frozen=True):
-    body: tuple[Statement, ...]
-    handler: tuple[Statement, ...]
-    into: str
-
-
-class Finally(Struct, frozen=True):
-    body: tuple[Statement, ...]
-    final: tuple[Statement, ...]
-
-
-class Leave(Struct, frozen=True):
-    read: str
-    kind: str
-
-
-Statement = Simple | If | While | Try | Finally | Leave
-
-
-def blocks(depth: int) -> st.SearchStrategy[tuple[Statement, ...]]:
-    letter = st.sampled_from(LETTERS)
-    choices: list[st.SearchStrategy[Statement]] = [
-        st.builds(Simple, letter, letter),
-        st.builds(Leave, letter, st.sampled_from(["return", "raise", "break", "continue"])),
-    ]
-    if depth:
-        inner = blocks(depth - 1)
-        choices += [
-            st.builds(If, letter, inner, inner),
-            st.builds(While, letter, inner),
-            st.builds(Try, inner, inner, letter),
-            st.builds(Finally, inner, inner),
-        ]
-    return st.lists(st.one_of(choices), max_size=3).map(tuple)
-
-
-class Builder:
-    """Writes the nodes of a block from its end to its start, as edges are known then."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Node | None] = []
-
-    def add(self, node: Node) -> int:
-        self.nodes.append(node)
-        return len(self.nodes) - 1
-
-    def hole(self) -> int:
-        self.nodes.append(None)
-        return len(self.nodes) - 1
-
-    def block(
-        self, block: tuple[Statement, ...], to: int, scope: int, loop: tuple[int, int] | None
-    ) -> int:
-        for statement in reversed(block):
-            to = self.statement(statement, to, scope, loop)
-        return to
-
-    def statement(self, it: Statement, to: int, scope: int, loop: tuple[int, int] | None) -> int:
-        match it:
-            case Simple(read=read, write=write):
-                return self.add(task(write, read, next=to, scope=scope))
-            case If(read=read, then=then, otherwise=otherwise):
-                a, b = self.block(then, to, scope, loop), self.block(otherwise, to, scope, loop)
-                return self.add(Choice(name(read), otherwise=b, next=a, scope=scope))
-            case While(read=read, body=body):
-                head = self.hole()
-                begin = self.block(body, head, scope, (head, to))
-                self.nodes[head] = Choice(name(read), otherwise=to, next=begin, scope=scope)
-                return head
-            case Try(body=body, handler=handler, into=into):
-                head = self.hole()
-                caught = self.block((*handler, Simple("a", "b")), to, scope, loop)
-                begin = self.block((*body, Simple("b", "b")), to, head, loop)
-                handlers = (Handler(("E",), caught, into),)
-                self.nodes[head] = Scope("try", handlers, next=begin, scope=scope)
-                return head
-            case Finally(body=body, final=final):
-                head, last = self.hole(), self.hole()
-                ending = self.block((*final, Simple("c", "c")), RESUME, last, None)
-                begin = self.block((*body, Simple("a", "a")), to, head, loop)
-                self.nodes[head] = Scope("finally", final=last, next=begin, scope=scope)
-                self.nodes[last] = Scope("final", next=ending, scope=scope)
-                return head
-            case Leave(read=read, kind=kind):
-                return self.leave(read, kind, to, scope, loop)
-
-    def leave(self, read: str, kind: str, to: int, scope: int, loop: tuple[int, int] | None) -> int:
-        if kind == "raise":
-            return self.add(Raise(name(read), scope=scope))
-        if loop and kind != "return":
-            return self.add(task("", read, next=loop[kind == "break"], scope=scope))
-        if loop is None and to != RESUME and kind == "return":
-            return self.add(Return(name(read), scope=scope))
-        return self.add(task("", read, next=to, scope=scope))
-
-
-def region_of(block: tuple[Statement, ...]) -> tuple[Region, int]:
-    builder = Builder()
-    entry = builder.block((Simple("a", "a"), *block), END, -1, None)
-    return Region(tuple(node for node in builder.nodes if node is not None)), entry
-
+# The oracle: a walk over the states of a region, with what is pending written down.
 
 State = tuple[int, tuple[tuple[int, int], ...]]
 """A node, and for each `final` scope under way what comes after it: an edge, or an error."""
@@ -325,10 +209,10 @@ def caught_as(region: Region, entry: int) -> str:
     return ""
 
 
-def oracle(region: Region, entry: int) -> dict[int, set[str]]:
+def oracle(region: Region) -> dict[int, set[str]]:
     """Return for each node that can be reached what some path from it reads before writing it."""
     graph: dict[State, list[tuple[State, frozenset[str]]]] = {}
-    todo: list[State] = [(entry, ())]
+    todo: list[State] = [(0, ())]
     while todo:
         state = todo.pop()
         if state not in graph:
@@ -361,16 +245,16 @@ def is_read(
 
 @given(blocks(2))
 def test_property_whatever_a_path_reads_is_live(block: tuple[Statement, ...]) -> None:
-    region, entry = region_of(block)
-    known, exact = live(region), oracle(region, entry)
+    region = region_of(block)
+    known, exact = live(region), oracle(region)
     for index, letters in exact.items():
         assert letters <= known[index], (index, region)
 
 
 @given(blocks(2))
 def test_property_without_finally_nothing_else_is_live(block: tuple[Statement, ...]) -> None:
-    region, entry = region_of(without_finally(block))
-    known, exact = live(region), oracle(region, entry)
+    region = region_of(without_finally(block))
+    known, exact = live(region), oracle(region)
     for index, letters in exact.items():
         assert letters == known[index], (index, region)
 
