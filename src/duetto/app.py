@@ -75,7 +75,9 @@ class App:
         self._observer = observer or LogObserver()
         self._retention_ms = retention_ms
         self.tasks: dict[str, Task[..., Any]] = {
-            task.qualified: task for service in self.services.values() for task in service.tasks.values()
+            task.qualified: task
+            for service in self.services.values()
+            for task in service.tasks.values()
         }
         self.placement = parse(placement) if isinstance(placement, str) else placement
         check(self.placement, self.services, self.tasks)
@@ -270,7 +272,9 @@ def _workflows(given: Iterable[Workflow[..., Any]]) -> list[Workflow[..., Any]]:
                 expected="names that differ",
                 do="give one a name: `@workflow(name=…)`",
             )
-        pending += [callee for callee in one.callees.values() if found.get(callee.name) is not callee]
+        pending += [
+            callee for callee in one.callees.values() if found.get(callee.name) is not callee
+        ]
     return list(found.values())
 
 

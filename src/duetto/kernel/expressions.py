@@ -75,7 +75,12 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "in": lambda left, right: left in right,
     "not in": lambda left, right: left not in right,
 }
-CONVERT: dict[str, Callable[[Any], Any]] = {"s": str, "r": repr, "a": ascii, "": lambda value: value}
+CONVERT: dict[str, Callable[[Any], Any]] = {
+    "s": str,
+    "r": repr,
+    "a": ascii,
+    "": lambda value: value,
+}
 
 
 class Names(Protocol):
@@ -244,7 +249,10 @@ def _items(exprs: Iterable[Expr], names: Names) -> Callable[[Environment], list[
         plain = [closure(item, names) for item in exprs]
         return lambda env: [item(env) for item in plain]
     parts = [
-        (isinstance(item, Starred), closure(item.value if isinstance(item, Starred) else item, names))
+        (
+            isinstance(item, Starred),
+            closure(item.value if isinstance(item, Starred) else item, names),
+        )
         for item in exprs
     ]
 
@@ -356,9 +364,7 @@ def _comprehension(expr: Comprehension, names: Names) -> Closure:
             return lambda env: (element(inner) for inner in walk(env))
 
 
-def _loops(
-    loops: tuple[Loop, ...], names: Names
-) -> Callable[[Environment], Iterator[Environment]]:
+def _loops(loops: tuple[Loop, ...], names: Names) -> Callable[[Environment], Iterator[Environment]]:
     """Return a generator of environments, one per item; the same dict, changed in place."""
     first, *rest = loops
     items, store = closure(first.items, names), _store(first.target)

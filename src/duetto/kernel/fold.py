@@ -25,13 +25,13 @@ from duetto.model.record import (
     TaskEnded,
 )
 from duetto.model.token import (
+    ROOT,
     Completed,
     Failed,
     OnChildren,
     OnTask,
     OnUndo,
     Outcome,
-    ROOT,
     Rest,
     Token,
     Value,

@@ -68,7 +68,9 @@ def fork(walk: Walk, node: Forking) -> None:
         join(walk, ())
 
 
-def _branches(walk: Walk, node: Parallel | ForEach | Race) -> tuple[list[int], list[tuple[Any, ...]]]:
+def _branches(
+    walk: Walk, node: Parallel | ForEach | Race
+) -> tuple[list[int], list[tuple[Any, ...]]]:
     linked = walk.linked
     if isinstance(node, ForEach):
         items: list[tuple[Any, ...]] = linked.value(walk.vars)
@@ -230,9 +232,7 @@ def _bind(walk: Walk, node: Parallel | ForEach | Call, outcomes: tuple[Outcome, 
     follow(walk, node.next)
 
 
-def _joined(
-    walk: Walk, node: Parallel | ForEach | Call, into: Bind, values: list[Value]
-) -> Value:
+def _joined(walk: Walk, node: Parallel | ForEach | Call, into: Bind, values: list[Value]) -> Value:
     program = walk.program
     if isinstance(node, Call):
         return _across(program, program.callee(node.workflow), values[0], into.type)

@@ -11,7 +11,6 @@ from duetto.model.message import Message
 from duetto.model.record import Record
 from duetto.model.token import Entry, Outcome, Undo, Value, entries, extended
 
-
 T = TypeVar("T")
 
 

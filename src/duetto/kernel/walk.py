@@ -175,7 +175,9 @@ class Walk:
         return Transition(token, change, tuple(self.effects), self._wake(rest))
 
     def _wake(self, rest: Rest) -> int:
-        return wake_at(rest, self.frames) if self.timed or isinstance(rest, OnTimer | OnEvent) else 0
+        return (
+            wake_at(rest, self.frames) if self.timed or isinstance(rest, OnTimer | OnEvent) else 0
+        )
 
 
 def wake_at(rest: Rest, frames: tuple[Frame, ...]) -> int:

@@ -175,4 +175,3 @@ class Transition(Struct, frozen=True):
     change: Change | None
     effects: tuple[Effect, ...] = ()
     wake: int = 0
-

@@ -72,15 +72,7 @@ class RunState(Struct, frozen=True, array_like=True, tag="run-state"):
     closed: int = 0
 
 
-Body = (
-    Arrive
-    | Command
-    | Answer
-    | Reporting
-    | CancelPath
-    | AskRun
-    | RunState
-)
+Body = Arrive | Command | Answer | Reporting | CancelPath | AskRun | RunState
 
 
 class Message(Struct, frozen=True, array_like=True):

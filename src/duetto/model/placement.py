@@ -79,7 +79,11 @@ def _participant(name: str) -> str:
 def check(placement: Placement, services: Iterable[str], tasks: Iterable[str]) -> None:
     """Raise PlacementError where the placement names a service or task that is not there."""
     known, names = set(services), set(tasks)
-    for service in (*placement.by_service, *placement.by_service.values(), *placement.by_task.values()):
+    for service in (
+        *placement.by_service,
+        *placement.by_service.values(),
+        *placement.by_task.values(),
+    ):
         if service and service not in known:
             raise PlacementError(
                 f"The placement `{placement.name}` names `{service}`, which is no service here.",

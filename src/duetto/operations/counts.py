@@ -24,7 +24,6 @@ from duetto.model.record import (
     TaskEnded,
 )
 
-
 DERIVED = frozenset({"joined", "decided", "refused", "began"})
 """Causes that follow from another record of the same batch."""
 

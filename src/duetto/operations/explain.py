@@ -9,9 +9,7 @@ from duetto.model.definition import Definition
 from duetto.model.view import Waiting
 
 
-def waiting(
-    state: RunState, definition: Callable[[str], Definition], now: int
-) -> list[Waiting]:
+def waiting(state: RunState, definition: Callable[[str], Definition], now: int) -> list[Waiting]:
     """Return one sentence per token that rests here."""
     del definition, now
     return [

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from duetto.errors import NotAllowed, NotFound, RunCancelled, RunFailed
-from duetto.kernel import fold, journal
+from duetto.kernel import journal
 from duetto.kernel.fold import RunState
 from duetto.kernel.program import Program
 from duetto.model.effect import Resume, Skip
@@ -117,8 +117,12 @@ class Operations:
     async def settled(self) -> None:
         """Return once every run that is open here has ended."""
         while True:
-            waiting = [id for host in self._engine.hosts for id, run in host.runs.items()
-                       if run.home in host.participants and not is_parked(run)]
+            waiting = [
+                id
+                for host in self._engine.hosts
+                for id, run in host.runs.items()
+                if run.home in host.participants and not is_parked(run)
+            ]
             if not waiting:
                 return
             await self.outcome(waiting[0])

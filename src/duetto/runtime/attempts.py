@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from duetto.authoring.context import TaskContext
 from duetto.authoring.retry import Retry
 from duetto.errors import ConfigurationError, DuettoError, NotFound
-from duetto.invoker import Invocation
+from duetto.invoker import Invocation, Invoker
 from duetto.kernel import fold, journal
 from duetto.kernel.advance import renewed
 from duetto.kernel.fold import Key, RunState
@@ -35,11 +34,11 @@ from duetto.model.token import (
 )
 from duetto.observer import AttemptFailedSignal
 from duetto.runtime.cause import Cause
+from duetto.runtime.desk import Desk
 from duetto.runtime.tasks import TaskHandle
+from duetto.runtime.timers import Timers
+from duetto.runtime.tokens import Tokens
 from duetto.store import unseal
-
-if TYPE_CHECKING:
-    from duetto.runtime.host import Host
 
 TASK, UNDO, SETTLE, LOOKUP, COMMAND, COMMAND_UNDO = range(6)
 """What an attempt is for: a token's task or compensation, settling an interrupted task by running
@@ -53,7 +52,18 @@ UNDO_SUFFIX = "!undo"
 class Attempt:
     """One attempt, and what to do when it ends. `packed` are the arguments as they are stored."""
 
-    __slots__ = ("handle", "kind", "message", "number", "packed", "path", "run", "step", "then")
+    __slots__ = (
+        "answer",
+        "handle",
+        "kind",
+        "message",
+        "number",
+        "packed",
+        "path",
+        "run",
+        "step",
+        "then",
+    )
 
     def __init__(
         self,
@@ -67,21 +77,21 @@ class Attempt:
         packed: bytes = b"",
         message: Message | None = None,
         then: Callable[[Outcome], None] | None = None,
+        answer: Callable[[Attempt, Invocation, Outcome, bool], None] | None = None,
     ) -> None:
         self.run, self.path, self.step, self.handle = run, path, step, handle
         self.kind, self.number, self.packed = kind, number, packed
-        self.message, self.then = message, then
+        self.message, self.then, self.answer = message, then, answer
 
 
 class Attempts:
-    """The attempts of one host, by the key of their task."""
+    """The attempts of one desk, by the key of their task."""
 
-    def __init__(self, host: Host) -> None:
-        self.host = host
+    def __init__(self, desk: Desk, tokens: Tokens, timers: Timers) -> None:
+        self.desk, self.tokens, self.timers = desk, tokens, timers
         self.running: dict[tuple[str, str, int], Attempt] = {}
         self.invocations: dict[tuple[str, str, int], Invocation] = {}
         self.settling: dict[tuple[str, str, int], list[Callable[[Outcome], None]]] = {}
-        self.services: dict[str, tuple[int, deque[Invocation]]] = {}
 
     # -- beginning
 
@@ -89,9 +99,9 @@ class Attempts:
         """Return the stored form of a call's arguments, or why there is none."""
         if effect.packed:
             return effect.packed
-        handle = self.host.tasks.get(effect.task)
+        handle = self.desk.tasks.get(effect.task)
         if handle is None:
-            return NotFound.named("task", effect.task, self.host.tasks)
+            return NotFound.named("task", effect.task, self.desk.tasks)
         try:
             return handle.pack(handle.ordered(effect.args, effect.kwargs))
         except (DuettoError, TypeError) as error:
@@ -99,47 +109,39 @@ class Attempts:
 
     def packed(self, token: Token) -> bytes:
         """Return the stored form of the arguments of the task that a token waits for."""
-        effect = renewed(self.host.programs.program(token.definition), token)[0]
+        effect = renewed(self.desk.programs.program(token.definition), token)[0]
         packed = self.pack(effect) if isinstance(effect, CallTask) else b""
         return packed if isinstance(packed, bytes) else b""
 
-    def refuse(
-        self, run: RunState, path: str, step: int, error: DuettoError | TypeError
-    ) -> None:
+    def refuse(self, run: RunState, path: str, step: int, error: DuettoError | TypeError) -> None:
         """Raise in the workflow that a call cannot be made; park it where its task is unknown."""
         token = run.tokens.get(path)
         if token is None or token.step != step or not isinstance(token.rest, OnTask):
             return
         if isinstance(error, NotFound):
-            self.host.park(run, token, str(error))
+            self.tokens.park(run, token, str(error))
             return
-        self.host.advance(
-            run, path, TaskFailed(self.host.codec.error(error)), Cause("refused")
-        )
+        self.tokens.advance(run, path, TaskFailed(self.desk.codec.error(error)), Cause("refused"))
 
-    def begin(
-        self, run: RunState, token: Token, effect: CallTask, packed: bytes
-    ) -> Message | None:
+    def begin(self, run: RunState, token: Token, effect: CallTask, packed: bytes) -> Message | None:
         """Call a task: locally where its service shares the store, else by the command returned."""
-        host = self.host
-        handle = host.tasks.get(effect.task)
+        desk = self.desk
+        handle = desk.tasks.get(effect.task)
         if handle is None:
-            host.loop.call_soon(
+            desk.loop.call_soon(
                 self.refuse,
                 run,
                 token.path,
                 token.step,
-                NotFound.named("task", effect.task, host.tasks),
+                NotFound.named("task", effect.task, desk.tasks),
             )
             return None
-        if handle.service not in host.local_services:
+        if handle.service not in desk.local_services:
             return self._command(run, token, effect, packed)
-        if effect.due > host.clock.now_ms():
-            host.timers.arm(effect.due, run.id, token.path, token.step)
+        if effect.due > desk.clock.now_ms():
+            self.timers.arm(effect.due, run.id, token.path, token.step)
             return None
-        attempt = Attempt(
-            run, token.path, token.step, handle, number=effect.attempt, packed=packed
-        )
+        attempt = Attempt(run, token.path, token.step, handle, number=effect.attempt, packed=packed)
         if effect.packed:
             ordered = handle.unpack(effect.packed)
         else:
@@ -147,9 +149,7 @@ class Attempts:
         self.invoke(attempt, ordered, effect.deadline)
         return None
 
-    def _command(
-        self, run: RunState, token: Token, effect: CallTask, packed: bytes
-    ) -> Message:
+    def _command(self, run: RunState, token: Token, effect: CallTask, packed: bytes) -> Message:
         command = Command(
             token.path,
             token.step,
@@ -161,7 +161,7 @@ class Attempts:
             definition=token.definition,
         )
         service = effect.task.partition(".")[0]
-        message = self.host.exchange.message(run, service, command)
+        message = self.desk.message(run, service, command)
         fold.note_sent(run, message)
         return message
 
@@ -202,31 +202,29 @@ class Attempts:
         if attempt.kind != UNDO:
             self.running[key] = attempt
             self.invocations[key] = invocation
-        self.host.invocations.append(invocation)
-        self.host.schedule()
+        self.desk.invocations.append(invocation)
+        self.desk.schedule()
 
     def _reporter(self, attempt: Attempt) -> Callable[[object], None]:
-        host = self.host
+        desk = self.desk
 
         def keep(value: object) -> None:
-            data = host.codec.dynamic.encode(value)
+            data = desk.codec.dynamic.encode(value)
 
             def write() -> None:
-                if attempt.run.id in host.runs:
+                if attempt.run.id in desk.runs:
                     stored = Value(DYNAMIC, data)
                     attempt.run.progress[attempt.path] = stored
-                    now = host.clock.now_ms()
-                    host.write(attempt.run, Progressed(attempt.path, now, attempt.step, stored))
+                    now = desk.clock.now_ms()
+                    desk.write(attempt.run, Progressed(attempt.path, now, attempt.step, stored))
 
-            host.loop.call_soon_threadsafe(write)
+            desk.loop.call_soon_threadsafe(write)
 
         return keep
 
-    def submit(self, invocation: Invocation) -> None:
-        """Hand an invocation to the invoker, within the limits of its task and service."""
+    def submit(self, invocation: Invocation, invoker: Invoker) -> None:
+        """Hand an invocation to the invoker, within the limits of its task."""
         handle: TaskHandle = invocation.owner.handle
-        invoker = self.host.invoker
-        assert invoker is not None, "the host was not started"
         if handle.limit is not None:
             if handle.running >= handle.limit:
                 handle.waiting.append(invocation)
@@ -249,9 +247,9 @@ class Attempts:
         if handle.limit is not None:
             handle.running -= 1
             if handle.waiting:
-                self.submit(handle.waiting.popleft())
+                self.desk.submit(handle.waiting.popleft())
         if isinstance(error, asyncio.CancelledError):
-            if self.host.stopping:
+            if self.desk.stopping:
                 return
             error = ConfigurationError("The body of a task was cancelled from within.")
         key = (attempt.run.id, attempt.path, attempt.step)
@@ -269,13 +267,13 @@ class Attempts:
     def _task_ended(
         self, attempt: Attempt, invocation: Invocation, result: Any, error: BaseException | None
     ) -> None:
-        run, path, step, host = attempt.run, attempt.path, attempt.step, self.host
+        run, path, step, desk = attempt.run, attempt.path, attempt.step, self.desk
         token = run.tokens.get(path)
         if token is None or token.step != step or type(token.rest) is not OnTask:
-            if token is not None or run.id in host.runs:
+            if token is not None or run.id in desk.runs:
                 self._late(attempt, invocation, result, error)
             return
-        program = host.programs.program(token.definition)
+        program = desk.programs.program(token.definition)
         node = program.regions[token.region][token.node].node
         assert isinstance(node, Task), "a token on a task stands at one"
         if error is None:
@@ -287,9 +285,9 @@ class Attempts:
         elif self._again(attempt, invocation, error):
             return
         packed = attempt.packed if node.undoable else b""
-        failed = host.codec.error(error)
+        failed = desk.codec.error(error)
         unknown = isinstance(error, TimeoutError) and invocation.timeout_s is not None
-        host.advance(
+        self.tokens.advance(
             run,
             path,
             TaskFailed(failed, unknown or isinstance(error, DuettoError)),
@@ -307,8 +305,8 @@ class Attempts:
     def _completed(
         self, attempt: Attempt, invocation: Invocation, token: Token, node: Task, result: Any
     ) -> None:
-        host, handle = self.host, attempt.handle
-        program = host.programs.program(token.definition)
+        desk, handle = self.desk, attempt.handle
+        program = desk.programs.program(token.definition)
         stored = handle.result.encode(result)
         into = ""
         if node.into is None:
@@ -330,16 +328,16 @@ class Attempts:
         )
         if node.undoable:
             cause.result, cause.args = stored, attempt.packed
-        host.advance(attempt.run, attempt.path, TaskCompleted(value), cause)
+        self.tokens.advance(attempt.run, attempt.path, TaskCompleted(value), cause)
 
     def _again(self, attempt: Attempt, invocation: Invocation, error: BaseException) -> bool:
         """Write that an attempt failed, where there is another; return whether there is."""
         retry: Retry = attempt.handle.task.retry
         if not retry.retries(error, attempt.number):
             return False
-        host, run = self.host, attempt.run
-        now = host.clock.now_ms()
-        due = now + retry.delay_ms_after(attempt.number, host.clock.random())
+        desk, run = self.desk, attempt.run
+        now = desk.clock.now_ms()
+        due = now + retry.delay_ms_after(attempt.number, desk.clock.random())
         undo = attempt.kind in (UNDO, COMMAND_UNDO)
         record = AttemptFailed(
             attempt.path,
@@ -348,29 +346,29 @@ class Attempts:
             attempt.step,
             attempt.number,
             invocation.took,
-            host.codec.error(error),
+            desk.codec.error(error),
             due,
             undo,
             attempt.kind not in (TASK, UNDO),
         )
-        host.write(run, record)
+        desk.write(run, record)
         fold.apply(run, record)
         text = f"{type(error).__name__}: {error}"
         signal = AttemptFailedSignal(
             run.id, attempt.path, attempt.handle.name, attempt.number, text, due
         )
-        host.after_commit(lambda: host.observer.note(signal))
+        desk.after_commit(lambda: desk.observer.note(signal))
         if attempt.kind in (TASK, UNDO):
             token = run.tokens[attempt.path]
-            host.timers.arm(due, run.id, attempt.path, token.step)
+            self.timers.arm(due, run.id, attempt.path, token.step)
         else:
             delay_s = (due - now) / 1000
-            host.loop.call_later(delay_s, self._next, attempt, invocation)
+            desk.loop.call_later(delay_s, self._next, attempt, invocation)
         return True
 
     def _next(self, attempt: Attempt, invocation: Invocation) -> None:
         """Begin the next attempt of something that no token here waits for."""
-        if self.host.stopping:
+        if self.desk.stopping:
             return
         attempt.number += 1
         if attempt.kind == COMMAND_UNDO:
@@ -382,7 +380,7 @@ class Attempts:
     def _undo_ended(
         self, attempt: Attempt, invocation: Invocation, error: BaseException | None
     ) -> None:
-        host, run = self.host, attempt.run
+        desk, run = self.desk, attempt.run
         token = run.tokens.get(attempt.path)
         if token is None or not isinstance(token.rest, OnUndo):
             return
@@ -390,9 +388,9 @@ class Attempts:
             if not self._again_undo(attempt, invocation, error, token):
                 name = attempt.handle.name
                 reason = f"the compensation {name} failed {attempt.number} times: {error}"
-                host.park(run, token, reason, host.codec.error(error))
+                self.tokens.park(run, token, reason, desk.codec.error(error))
             return
-        host.advance(
+        self.tokens.advance(
             run,
             token.path,
             Undone(),
@@ -418,15 +416,13 @@ class Attempts:
         for then in self.settling.pop(key, ()):
             then(outcome)
 
-    def _outcome(
-        self, handle: TaskHandle, result: Any, error: BaseException | None
-    ) -> Outcome:
+    def _outcome(self, handle: TaskHandle, result: Any, error: BaseException | None) -> Outcome:
         if error is None:
             try:
                 return Completed(Value(DYNAMIC, handle.result.encode(result)))
             except DuettoError as refused:
                 error = refused
-        return Failed(self.host.codec.error(error))
+        return Failed(self.desk.codec.error(error))
 
     def keep_key(
         self,
@@ -438,7 +434,7 @@ class Attempts:
         """Write the key row of a task that ended."""
         record = CommandEnded(
             attempt.path,
-            self.host.clock.now_ms(),
+            self.desk.clock.now_ms(),
             attempt.handle.name,
             attempt.step,
             attempt.number,
@@ -448,7 +444,7 @@ class Attempts:
             attempt.kind == COMMAND_UNDO,
             sent=sent,
         )
-        self.host.write(attempt.run, record)
+        self.desk.write(attempt.run, record)
         fold.apply(attempt.run, record)
 
     def _other_ended(
@@ -465,34 +461,34 @@ class Attempts:
         else:
             outcome = self._outcome(attempt.handle, result, error)
         unknown = isinstance(outcome, Failed) and _is_unknown(invocation, error)
-        if attempt.message is not None:
-            self.host.exchange.answer(attempt, invocation, outcome, unknown)
-        elif not unknown and attempt.kind in (SETTLE, LOOKUP):
+        if not unknown and attempt.kind in (SETTLE, LOOKUP):
             self.keep_key(attempt, invocation, outcome)
         if attempt.then is not None:
             attempt.then(outcome)
+        if attempt.answer is not None:
+            attempt.answer(attempt, invocation, outcome, unknown)
         for then in self.settling.pop((attempt.run.id, attempt.path, attempt.step), ()):
             then(outcome)
 
     def _looked_up(self, attempt: Attempt, result: Any) -> Outcome:
         if result is None:
-            return Failed(self.host.codec.error(NotFound("The task never took effect.")))
+            return Failed(self.desk.codec.error(NotFound("The task never took effect.")))
         return Completed(Value(DYNAMIC, attempt.handle.result.encode(result)))
 
     # -- undoing
 
     def undo(self, run: RunState, token: Token, effect: CallUndo) -> Message | None:
         """Compensate an entry: settle it first where it is unknown; by command where it is remote."""
-        host, entry = self.host, effect.entry
-        handle = host.tasks.get(entry.task)
+        desk, entry = self.desk, effect.entry
+        handle = desk.tasks.get(entry.task)
         if handle is None or handle.undo is None:
             reason = f"{entry.task} has no compensation here"
-            host.loop.call_soon(self._park_undo, run, token.path, reason)
+            desk.loop.call_soon(self._park_undo, run, token.path, reason)
             return None
-        if handle.service not in host.local_services:
+        if handle.service not in desk.local_services:
             return self._undo_command(run, token, entry)
-        if effect.due > host.clock.now_ms():
-            host.timers.arm(effect.due, run.id, token.path, token.step)
+        if effect.due > desk.clock.now_ms():
+            self.timers.arm(effect.due, run.id, token.path, token.step)
             return None
 
         def then(outcome: Outcome | None, args: bytes) -> None:
@@ -504,7 +500,7 @@ class Attempts:
     def _park_undo(self, run: RunState, path: str, reason: str) -> None:
         token = run.tokens.get(path)
         if token is not None and isinstance(token.rest, OnUndo):
-            self.host.park(run, token, reason)
+            self.tokens.park(run, token, reason)
 
     def _undo_command(self, run: RunState, token: Token, entry: Entry) -> Message:
         args = b""
@@ -521,7 +517,7 @@ class Attempts:
             unknown=entry.unknown,
             definition=token.definition,
         )
-        message = self.host.exchange.message(run, entry.task.partition(".")[0], command)
+        message = self.desk.message(run, entry.task.partition(".")[0], command)
         fold.note_sent(run, message)
         return message
 
@@ -576,7 +572,7 @@ class Attempts:
         args: bytes,
         number: int,
     ) -> None:
-        host = self.host
+        desk = self.desk
         current = run.tokens.get(token.path)
         if current is None or not isinstance(current.rest, OnUndo) or current.rest.entry != entry:
             return
@@ -592,15 +588,15 @@ class Attempts:
                 self.invoke_undo(attempt, call_args, kwargs, entry.path)
             case None:
                 reason = f"whether {entry.task} had its effect is unknown"
-                host.loop.call_soon(self._park_undo, run, token.path, reason)
+                desk.loop.call_soon(self._park_undo, run, token.path, reason)
             case _:
-                host.loop.call_soon(self._nothing_to_undo, run, token.path, entry)
+                desk.loop.call_soon(self._nothing_to_undo, run, token.path, entry)
 
     def _nothing_to_undo(self, run: RunState, path: str, entry: Entry) -> None:
         token = run.tokens.get(path)
         if token is not None and isinstance(token.rest, OnUndo) and token.rest.entry == entry:
             note = f"{entry.task} had no effect"
-            self.host.advance(run, path, Undone(), Cause("undone", note=note))
+            self.tokens.advance(run, path, Undone(), Cause("undone", note=note))
 
     def invoke_undo(
         self, attempt: Attempt, args: tuple[Any, ...], kwargs: dict[str, Any], path: str = ""
@@ -615,7 +611,7 @@ class Attempts:
             path=path,
             attempt=attempt.number,
         )
-        self.host.invocations.append(
+        self.desk.invocations.append(
             Invocation(
                 handle.body,
                 args,
@@ -626,7 +622,7 @@ class Attempts:
                 timeout_s=handle.timeout_s,
             )
         )
-        self.host.schedule()
+        self.desk.schedule()
 
     def key(self, run: RunState, path: str, step: int) -> Key | None:
         """Return how a task ended, from memory or the journal."""
@@ -637,9 +633,11 @@ class Attempts:
 
     def records(self, run: RunState) -> list[Any]:
         """Return the records of a run, those that wait for their commit included."""
-        host = self.host
-        stored = [journal.record(data) for data in host.store.journal(run.rid)]
-        waiting = [journal.record(unseal(data)) for rid, data in host.batch.journal if rid == run.rid]
+        desk = self.desk
+        stored = [journal.record(data) for data in desk.store.journal(run.rid)]
+        waiting = [
+            journal.record(unseal(data)) for rid, data in desk.batch.journal if rid == run.rid
+        ]
         return [*stored, *waiting]
 
 

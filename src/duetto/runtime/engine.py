@@ -102,7 +102,9 @@ class Engine:
     @property
     def congested(self) -> bool:
         """Whether a new start should wait."""
-        return any(host.invoker is not None and host.invoker.backlog > BACKLOG_MAX for host in self.hosts)
+        return any(
+            host.invoker is not None and host.invoker.backlog > BACKLOG_MAX for host in self.hosts
+        )
 
     async def stop(self, timeout_s: float) -> int:
         """Let what runs end, start nothing new, commit, close; return how many were cut off."""

@@ -6,8 +6,6 @@ end are one write; where that takes long, the arrival is committed first.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from duetto.broker import Acknowledge, Broker
 from duetto.errors import DuettoError
 from duetto.invoker import Invocation
@@ -19,7 +17,6 @@ from duetto.model.message import (
     Answer,
     Arrive,
     AskRun,
-    Body,
     CancelPath,
     Command,
     Message,
@@ -27,7 +24,7 @@ from duetto.model.message import (
     name,
 )
 from duetto.model.message import RunState as RunStateMessage
-from duetto.model.record import CommandCame, Record, ReportCame, Started
+from duetto.model.record import CommandCame, ReportCame, Started
 from duetto.model.token import (
     ROOT,
     Completed,
@@ -42,13 +39,10 @@ from duetto.model.token import (
     parent_of,
 )
 from duetto.model.view import COMPLETED, GUEST, RunRow
-from duetto.runtime.attempts import COMMAND, COMMAND_UNDO, Attempt
+from duetto.runtime.attempts import COMMAND, COMMAND_UNDO, Attempt, Attempts
 from duetto.runtime.cause import Cause
-from duetto.store import seal
-from duetto.kernel import journal
-
-if TYPE_CHECKING:
-    from duetto.runtime.host import Host
+from duetto.runtime.desk import Desk, Held
+from duetto.runtime.tokens import Tokens
 
 HOLD_MS = 500
 """A task that takes longer has its arrival committed, well before a broker would redeliver it."""
@@ -57,43 +51,27 @@ RESEND_MS = 1000
 """A message that is not confirmed is sent again after this time."""
 
 
-class Held:
-    """A message that is being worked on, not committed: its record, and who is to be told."""
-
-    __slots__ = ("acknowledge", "record")
-
-    def __init__(self, record: Record, acknowledge: Acknowledge) -> None:
-        self.record = record
-        self.acknowledge = [acknowledge]
-
-
 class Exchange:
-    """The messages of one host."""
+    """The messages of one desk."""
 
-    def __init__(self, host: Host) -> None:
-        self.host = host
+    def __init__(self, desk: Desk, tokens: Tokens, attempts: Attempts) -> None:
+        self.desk, self.tokens, self.attempts = desk, tokens, attempts
         self.broker: Broker | None = None
-        self.held: dict[tuple[str, str], Held] = {}
         self.held_commands: dict[tuple[str, str, int, bool], Held] = {}
         self.unconfirmed: dict[str, Message] = {}
         self.resending = False
 
     def connect(self, broker: Broker) -> None:
-        """Send by a broker, and receive for the participants of this host."""
+        """Send by a broker, and receive for the participants of this desk."""
         self.broker = broker
-        for participant in self.host.participants:
+        for participant in self.desk.participants:
             broker.subscribe(participant, self.receive)
 
     # -- sending
 
-    def message(self, run: RunState, to: str, body: Body) -> Message:
-        """Return the envelope of a message about a run."""
-        source = min(self.host.participants)
-        return Message(run.id, run.home, source, to, self.host.clock.now_ms(), body)
-
     def send(self, run: RunState, message: Message) -> None:
         """Publish a message once its record is durable."""
-        self.host.after_commit(lambda: self.publish(message))
+        self.desk.after_commit(lambda: self.publish(message))
 
     def publish(self, message: Message) -> None:
         """Publish a message, and again until its receiver has committed."""
@@ -104,25 +82,25 @@ class Exchange:
         self.broker.publish(message, lambda: self.unconfirmed.pop(key, None))
         if not self.resending:
             self.resending = True
-            self.host.loop.call_later(RESEND_MS / 1000, self._resend)
+            self.desk.loop.call_later(RESEND_MS / 1000, self._resend)
 
     def _resend(self) -> None:
         self.resending = False
-        if self.host.stopping or self.broker is None:
+        if self.desk.stopping or self.broker is None:
             return
-        late = self.host.clock.now_ms() - RESEND_MS
+        late = self.desk.clock.now_ms() - RESEND_MS
         for key, message in list(self.unconfirmed.items()):
             if message.sent <= late:
                 self.broker.publish(message, lambda key=key: self.unconfirmed.pop(key, None))
         if self.unconfirmed:
             self.resending = True
-            self.host.loop.call_later(RESEND_MS / 1000, self._resend)
+            self.desk.loop.call_later(RESEND_MS / 1000, self._resend)
 
     # -- receiving
 
     def receive(self, message: Message, acknowledge: Acknowledge) -> None:
         """Handle a message: what it changes is committed before it is acknowledged."""
-        if self.host.stopping or self.host.failure is not None:
+        if self.desk.stopping or self.desk.failure is not None:
             return
         if isinstance(message.body, AskRun):
             self._tell_home(message)
@@ -139,131 +117,122 @@ class Exchange:
                 self._commanded(run, message, message.body, acknowledge)
             case Answer():
                 self._answered(run, message.body)
-                self.host.after_commit(acknowledge)
+                self.desk.after_commit(acknowledge)
             case Reporting(path, outcome):
                 self._reported(run, path, outcome)
-                self.host.after_commit(acknowledge)
+                self.desk.after_commit(acknowledge)
             case CancelPath(path):
-                self.host.cancel(run, path)
-                self.host.after_commit(acknowledge)
+                self.tokens.cancel(run, path)
+                self.desk.after_commit(acknowledge)
             case RunStateMessage(closed):
                 if closed and not run.tokens and not run.commands and not self.is_held(run):
                     self._let_go(run, closed)
-                self.host.after_commit(acknowledge)
+                self.desk.after_commit(acknowledge)
             case AskRun():
                 acknowledge()
 
     def _tell_home(self, message: Message) -> None:
         """Answer a guest: a run that is unknown here was purged, so it is closed."""
-        if message.run in self.host.runs:
+        if message.run in self.desk.runs:
             return
-        row = self.host.store.run(message.run)
+        row = self.desk.store.run(message.run)
         closed = row.updated if row is not None else 1
         reply = Message(
             message.run,
             message.home,
             message.to,
             message.source,
-            self.host.clock.now_ms(),
+            self.desk.clock.now_ms(),
             RunStateMessage(closed),
         )
         self.publish(reply)
 
     def _let_go(self, run: RunState, closed: int) -> None:
         """Close a guest: its rows are kept for their time, for late duplicates."""
-        self.host.runs.pop(run.id, None)
-        self.host.batch.ended.append((run.rid, COMPLETED, closed, b""))
-        self.host.schedule()
+        self.desk.runs.pop(run.id, None)
+        self.desk.batch.ended.append((run.rid, COMPLETED, closed, b""))
+        self.desk.schedule()
 
     def ask_homes(self) -> None:
         """Ask the homes of guests that have nothing under way here whether their runs are open."""
-        for run in list(self.host.runs.values()):
-            if run.home in self.host.participants or run.tokens or run.commands:
+        for run in list(self.desk.runs.values()):
+            if run.home in self.desk.participants or run.tokens or run.commands:
                 continue
             if not self.is_held(run):
-                self.publish(self.message(run, run.home, AskRun()))
+                self.publish(self.desk.message(run, run.home, AskRun()))
 
     def is_held(self, run: RunState) -> bool:
         """Return whether something of a run is being worked on that is not written yet."""
-        keys = (*self.held, *self.held_commands)
+        keys = (*self.desk.held, *self.held_commands)
         return any(key[0] == run.id for key in keys)
 
     def _run(self, message: Message) -> RunState | None:
         """Return the run of a message, new here where it is a guest; None where it is closed."""
-        host = self.host
-        run = host.runs.get(message.run)
+        desk = self.desk
+        run = desk.runs.get(message.run)
         if run is not None:
             return run
-        if message.home in host.participants or host.store.run(message.run) is not None:
+        if message.home in desk.participants or desk.store.run(message.run) is not None:
             return None
-        now = host.clock.now_ms()
+        now = desk.clock.now_ms()
         digest = message.body.token.definition if isinstance(message.body, Arrive) else ""
         if isinstance(message.body, Command):
             digest = message.body.definition
-        run = host.open_run(message.run, digest, message.home)
-        workflow = host.programs.definition(digest).name if digest else "?"
+        run = desk.open_run(message.run, digest, message.home)
+        workflow = desk.programs.definition(digest).name if digest else "?"
         row = RunRow(run.rid, run.id, workflow, digest, message.home, GUEST, now, now)
-        host.new_rows[run.id] = row
+        desk.new_rows[run.id] = row
         return run
-
-    def commit_held(self, run: RunState, path: str) -> None:
-        """Write the arrival that a token's record follows from."""
-        held = self.held.pop((run.id, path), None)
-        if held is not None:
-            self._write_held(run, held)
-
-    def _write_held(self, run: RunState, held: Held) -> None:
-        self.host.batch.journal.append((run.rid, seal(journal.encode(held.record))))
-        for acknowledge in held.acknowledge:
-            self.host.after_commit(acknowledge)
 
     def _arrived(
         self, run: RunState, message: Message, token: Token, acknowledge: Acknowledge
     ) -> None:
-        host, path = self.host, token.path
+        desk, path = self.desk, token.path
         if run.hops.get(path, -1) >= token.hop:
-            if (run.id, path) in self.held:
-                self.held[run.id, path].acknowledge.append(acknowledge)
+            if (run.id, path) in self.desk.held:
+                self.desk.held[run.id, path].acknowledge.append(acknowledge)
             else:
-                host.after_commit(acknowledge)
+                desk.after_commit(acknowledge)
             return
         run.hops[path] = token.hop
         run.away.pop(path, None)
         run.tokens[path] = token
-        record = Started(path, host.clock.now_ms(), token, message.source)
-        self.held[run.id, path] = Held(record, acknowledge)
+        record = Started(path, desk.clock.now_ms(), token, message.source)
+        self.desk.held[run.id, path] = Held(record, acknowledge)
         if path in run.tombs:
             token = fold.cancelled(token)
             run.tokens[path] = token
         try:
-            program = host.programs.program(token.definition)
+            program = desk.programs.program(token.definition)
         except DuettoError as unknown:
-            host.park(run, token, f"its definition is unknown here: {unknown}")
+            self.tokens.park(run, token, f"its definition is unknown here: {unknown}")
             return
-        transition = advance(program, host.placement, token, Begin(), host.clock.now_ms())
+        transition = advance(program, desk.placement, token, Begin(), desk.clock.now_ms())
         after = transition.token
-        if after is None or after.rest is not token.rest or not isinstance(
-            after.rest, OnTask | OnUndo
+        if (
+            after is None
+            or after.rest is not token.rest
+            or not isinstance(after.rest, OnTask | OnUndo)
         ):
-            host.take(run, token, transition, Cause("arrived"))
+            self.tokens.take(run, token, transition, Cause("arrived"))
             return
-        host.begin_held(run, after, transition)
-        host.loop.call_later(HOLD_MS / 1000, self._late, run, path, None)
+        self.tokens.begin_held(run, after, transition)
+        desk.loop.call_later(HOLD_MS / 1000, self._late, run, path, None)
 
     def _late(self, run: RunState, path: str, command: tuple[str, str, int, bool] | None) -> None:
         """A task takes long: commit its arrival, so that the message can be acknowledged."""
         if command is not None:
             held = self.held_commands.pop(command, None)
         else:
-            held = self.held.pop((run.id, path), None)
-        if held is not None and not self.host.stopping:
-            row = self.host.new_rows.pop(run.id, None)
+            held = self.desk.held.pop((run.id, path), None)
+        if held is not None and not self.desk.stopping:
+            row = self.desk.new_rows.pop(run.id, None)
             if row is not None:
-                self.host.keep_row(row)
-            self._write_held(run, held)
+                self.desk.keep_row(row)
+            self.desk.write_held(run, held)
             if command is not None:
                 fold.apply(run, held.record)
-            self.host.schedule()
+            self.desk.schedule()
 
     # -- commands
 
@@ -275,24 +244,24 @@ class Exchange:
         done = run.keys.get(key)
         if done is not None and not (command.undo and isinstance(done.outcome, Failed)):
             answer = Answer(*key[:2], command.token, done.outcome, command.undo)
-            self.publish(self.message(run, command.reply_to, answer))
-            self.host.after_commit(acknowledge)
+            self.publish(self.desk.message(run, command.reply_to, answer))
+            self.desk.after_commit(acknowledge)
         elif place in self.held_commands:
             self.held_commands[place].acknowledge.append(acknowledge)
-        elif key in run.commands or place[:3] in self.host.attempts.running:
-            self.host.after_commit(acknowledge)
+        elif key in run.commands or place[:3] in self.attempts.running:
+            self.desk.after_commit(acknowledge)
         else:
-            record = CommandCame(command.path, self.host.clock.now_ms(), message)
+            record = CommandCame(command.path, self.desk.clock.now_ms(), message)
             self.held_commands[place] = Held(record, acknowledge)
-            self.host.loop.call_later(HOLD_MS / 1000, self._late, run, command.path, place)
+            self.desk.loop.call_later(HOLD_MS / 1000, self._late, run, command.path, place)
             self.execute(run, message, command)
 
     def execute(self, run: RunState, message: Message, command: Command) -> None:
         """Run what a command asks for; its end is written with the answer."""
-        host = self.host
-        handle = host.tasks.get(command.task)
+        desk = self.desk
+        handle = desk.tasks.get(command.task)
         if handle is None:
-            host.note(run, command.path, "unknown task", command.task)
+            self.desk.note(run, command.path, "unknown task", command.task)
             return
         if command.undo:
             self._execute_undo(run, message, command)
@@ -305,13 +274,14 @@ class Exchange:
             kind=COMMAND,
             packed=command.args,
             message=message,
+            answer=self.answer,
         )
-        if 0 < command.deadline <= host.clock.now_ms():
-            error = host.codec.error(TimeoutError("the command came after its deadline"))
+        if 0 < command.deadline <= desk.clock.now_ms():
+            error = desk.codec.error(TimeoutError("the command came after its deadline"))
             invocation = Invocation(handle.body, (), {}, context=None, owner=attempt)
             self.answer(attempt, invocation, Failed(error), False)
             return
-        host.attempts.invoke(attempt, handle.unpack(command.args), command.deadline)
+        self.attempts.invoke(attempt, handle.unpack(command.args), command.deadline)
 
     def execute_again(self, run: RunState, message: Message) -> None:
         """Run a command whose arrival was committed before the process died."""
@@ -319,13 +289,13 @@ class Exchange:
             self.execute(run, message, message.body)
 
     def _execute_undo(self, run: RunState, message: Message, command: Command) -> None:
-        handle = self.host.tasks[command.task]
+        handle = self.desk.tasks[command.task]
         entry = Entry(command.path, command.step, command.task, command.unknown)
 
         def then(outcome: Outcome | None, args: bytes) -> None:
             self._compensate(run, message, command, outcome, args)
 
-        self.host.attempts.settle(run, entry, handle, then, command.args)
+        self.attempts.settle(run, entry, handle, then, command.args)
 
     def _compensate(
         self,
@@ -335,8 +305,8 @@ class Exchange:
         outcome: Outcome | None,
         args: bytes,
     ) -> None:
-        host = self.host
-        handle = host.tasks[command.task]
+        desk = self.desk
+        handle = desk.tasks[command.task]
         undo = handle.undo
         assert undo is not None, f"{command.task} has no compensation"
         attempt = Attempt(
@@ -347,15 +317,16 @@ class Exchange:
             kind=COMMAND_UNDO,
             packed=args,
             message=message,
+            answer=self.answer,
         )
         idle = Invocation(undo.body, (), {}, context=None, owner=attempt)
         match outcome:
             case Completed(value):
                 result = handle.result.decode(value.data)
-                host.attempts.invoke_undo(attempt, *handle.undo_call(result, args))
+                self.attempts.invoke_undo(attempt, *handle.undo_call(result, args))
             case None:
                 unsettled = f"whether {command.task} had its effect is unknown"
-                error = host.codec.error(TimeoutError(unsettled))
+                error = desk.codec.error(TimeoutError(unsettled))
                 self.answer(attempt, idle, Failed(error), True)
             case _:
                 self.answer(attempt, idle, Completed(NOTHING), False)
@@ -369,16 +340,14 @@ class Exchange:
         command = message.body
         assert isinstance(command, Command)
         run = attempt.run
-        body = Answer(
-            command.path, command.step, command.token, outcome, command.undo, unknown
-        )
-        reply = self.message(run, command.reply_to, body)
+        body = Answer(command.path, command.step, command.token, outcome, command.undo, unknown)
+        reply = self.desk.message(run, command.reply_to, body)
         place = (run.id, command.path, command.step, command.undo)
         held = self.held_commands.pop(place, None)
-        self.host.attempts.keep_key(attempt, invocation, outcome, (reply,))
+        self.attempts.keep_key(attempt, invocation, outcome, (reply,))
         self.send(run, reply)
         for acknowledge in held.acknowledge if held is not None else ():
-            self.host.after_commit(acknowledge)
+            self.desk.after_commit(acknowledge)
 
     def _answered(self, run: RunState, answer: Answer) -> None:
         token = run.tokens.get(answer.token)
@@ -398,42 +367,42 @@ class Exchange:
         if isinstance(answer.outcome, Failed):
             error = answer.outcome.error
             text = f"the compensation of {rest.entry.task} failed: {error.message}"
-            self.host.park(run, token, text, error)
+            self.tokens.park(run, token, text, error)
         else:
-            self.host.advance(run, token.path, Undone(), Cause("undone", note=rest.entry.task))
+            self.tokens.advance(run, token.path, Undone(), Cause("undone", note=rest.entry.task))
 
     def _task_answered(self, run: RunState, token: Token, answer: Answer) -> None:
-        host = self.host
-        program = host.programs.program(token.definition)
+        desk = self.desk
+        program = desk.programs.program(token.definition)
         node = program.regions[token.region][token.node].node
         task: str = getattr(node, "task", "")
         cause = Cause("answered", note=task)
         match answer.outcome:
             case Completed(value):
                 into = getattr(node, "into", None)
-                handle = host.tasks[task]
+                handle = desk.tasks[task]
                 if into is None:
                     value = NOTHING
                 elif program.plans[into.type] is handle.result:
                     value = Value(into.type, value.data)
                 else:
                     value = program.pack(handle.result.decode(value.data), into.type)
-                host.advance(run, token.path, TaskCompleted(value), cause)
+                self.tokens.advance(run, token.path, TaskCompleted(value), cause)
             case Failed(error):
-                host.advance(run, token.path, TaskFailed(error, answer.unknown), cause)
+                self.tokens.advance(run, token.path, TaskFailed(error, answer.unknown), cause)
             case _:
                 pass
 
     def _reported(self, run: RunState, path: str, outcome: Outcome) -> None:
-        host = self.host
+        desk = self.desk
         if path != ROOT:
             parent, step, index = parent_of(path)
             token = run.tokens.get(parent)
             waits = token is not None and token.step == step and isinstance(token.rest, OnChildren)
             if not waits or index in run.reports.get(parent, {}):
                 return
-        host.write(run, ReportCame(path, host.clock.now_ms(), outcome))
-        host.reported(run, path, outcome)
+        desk.write(run, ReportCame(path, desk.clock.now_ms(), outcome))
+        self.tokens.reported(run, path, outcome)
 
 
 NOTHING = Value(-1, b"\xc0", None)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, assert_never
 
 from duetto.clock import Clock
 from duetto.codec import Codec
-from duetto.errors import DuettoError, NotFound, StoreError, StoreFull
+from duetto.errors import DuettoError, NotFound
 from duetto.invoker import Invocation, Invoker
 from duetto.kernel import fold, journal
 from duetto.kernel.advance import advance, renewed
@@ -35,7 +34,7 @@ from duetto.model.effect import (
 )
 from duetto.model.message import Arrive, CancelPath, Message, Reporting
 from duetto.model.placement import Placement
-from duetto.model.record import CancelCame, Ended, Moved, Noted, Record, TaskEnded
+from duetto.model.record import CancelCame, Ended, Moved, Record, TaskEnded
 from duetto.model.token import (
     ROOT,
     Completed,
@@ -50,18 +49,16 @@ from duetto.model.token import (
     Token,
     parent_of,
 )
-from duetto.model.view import CANCELLED, COMPLETED, FAILED, RunRow
-from duetto.observer import Observer, RunEnded, StorePaused, TokenParked
+from duetto.model.view import CANCELLED, COMPLETED, FAILED
+from duetto.observer import Observer, RunEnded, TokenParked
 from duetto.runtime.attempts import Attempts
 from duetto.runtime.cause import Cause
+from duetto.runtime.desk import Desk
 from duetto.runtime.exchange import Exchange
 from duetto.runtime.programs import Programs
 from duetto.runtime.tasks import TaskHandle
 from duetto.runtime.timers import Timers
-from duetto.store import Batch, Store, seal
-
-FULL_RETRY_MS = 1000
-"""How long a full disk is left alone before the same batch is tried again."""
+from duetto.store import Store
 
 
 class Cascade:
@@ -76,9 +73,8 @@ class Cascade:
         self.cancels: list[str] = []
 
 
-class Host:
-    """The runtime of one store. All of it runs in one event loop; nothing awaits a commit, as what
-    a commit releases is called after it."""
+class Host(Desk):
+    """The runtime of one store: what a token does, it does here."""
 
     def __init__(
         self,
@@ -93,108 +89,25 @@ class Host:
         observer: Observer,
         alone: bool = True,
     ) -> None:
-        self.store, self.participants = store, participants
-        self.programs, self.tasks, self.placement = programs, tasks, placement
-        self.clock, self.codec, self.observer = clock, codec, observer
-        self.local_services = frozenset(
-            handle.service for handle in tasks.values() if handle.service in participants
+        super().__init__(
+            store,
+            participants,
+            programs=programs,
+            tasks=tasks,
+            placement=placement,
+            clock=clock,
+            codec=codec,
+            observer=observer,
+            alone=alone,
         )
-        self.alone = alone
-        """Whether every participant lives here: then no token is ever under way elsewhere."""
-        self.runs: dict[str, RunState] = {}
-        self.new_rows: dict[str, RunRow] = {}
-        self.waiters: dict[str, list[asyncio.Future[Outcome]]] = {}
-        self.next_rid = store.next_rid()
-        self.loop = asyncio.get_running_loop()
-        self.batch = Batch()
-        self.released: list[Callable[[], None]] = []
-        self.invocations: list[Invocation] = []
-        self.scheduled = False
-        self.paused = False
-        self.failure: StoreError | None = None
-        self.stopping = False
         self.timers = Timers(self.loop, clock, self.wake)
-        self.attempts = Attempts(self)
-        self.exchange = Exchange(self)
+        self.attempts = Attempts(self, self, self.timers)
+        self.exchange = Exchange(self, self, self.attempts)
         self.invoker: Invoker | None = None
-        self.known_definitions: set[str] = set()
 
-    # -- committing
-
-    def write(self, run: RunState, record: Record) -> None:
-        """Add a record to the batch; what it follows from, held until now, goes first."""
-        row = self.new_rows.pop(run.id, None) if self.new_rows else None
-        if row is not None:
-            self.keep_row(row)
-        if self.exchange.held:
-            self.exchange.commit_held(run, record.path)
-        self.batch.journal.append((run.rid, seal(journal.encode(record))))
-        if not self.scheduled:
-            self.schedule()
-
-    def keep_row(self, row: RunRow) -> None:
-        """Write the row of a run that is new here, and its definition if that is new as well."""
-        self.batch.runs.append(row)
-        if row.digest and row.digest not in self.known_definitions:
-            self.known_definitions.add(row.digest)
-            self.batch.definitions.extend(self.programs.closure(row.digest))
-
-    def open_run(self, id: str, digest: str, home: str) -> RunState:
-        """Return the state of a run that is new here."""
-        run = RunState(self.next_rid, id, digest, home)
-        self.next_rid += 1
-        self.runs[id] = run
-        return run
-
-    def schedule(self) -> None:
-        """Commit what is ready at the end of this turn of the loop."""
-        if not self.scheduled and self.failure is None:
-            self.scheduled = True
-            self.loop.call_soon(self.flush)
-
-    def after_commit(self, act: Callable[[], None]) -> None:
-        """Act once all that was written until now is durable."""
-        self.released.append(act)
-        if not self.scheduled:
-            self.schedule()
-
-    def flush(self) -> None:
-        """Commit the batch, then release what waited for it."""
-        self.scheduled = False
-        try:
-            if self.batch:
-                self.store.commit(self.batch)
-        except StoreFull as full:
-            self._pause(full)
-            return
-        except StoreError as error:
-            self._fail(error)
-            return
-        self.paused = False
-        self.batch = Batch()
-        invocations, self.invocations = self.invocations, []
-        released, self.released = self.released, []
-        if not self.stopping:
-            for invocation in invocations:
-                self.attempts.submit(invocation)
-        for act in released:
-            act()
-
-    def _pause(self, full: StoreFull) -> None:
-        """Nothing of the batch was committed and nothing acted: try the same again later."""
-        if not self.paused:
-            self.observer.note(StorePaused(str(full)))
-        self.paused = self.scheduled = True
-        self.loop.call_later(FULL_RETRY_MS / 1000, self.flush)
-
-    def _fail(self, error: StoreError) -> None:
-        """Nothing is acknowledged after a failed write: whoever waits is told."""
-        self.failure = error
-        self.observer.note(StorePaused(str(error)))
-        for futures in self.waiters.values():
-            for future in futures:
-                if not future.done():
-                    future.set_exception(error)
+    def submit(self, invocation: Invocation) -> None:
+        assert self.invoker is not None, "the host was not started"
+        self.attempts.submit(invocation, self.invoker)
 
     # -- advancing
 
@@ -278,7 +191,9 @@ class Host:
                 sent,
             )
         interrupted = cause.step if cause.args else 0
-        return Moved(path, at, cause.name, change, cause.note, interrupted, cause.args, forked, sent)
+        return Moved(
+            path, at, cause.name, change, cause.note, interrupted, cause.args, forked, sent
+        )
 
     def follow(self, run: RunState, cascade: Cascade) -> None:
         for message in cascade.sent:
@@ -348,7 +263,7 @@ class Host:
 
     def _depart(self, run: RunState, token: Token, cascade: Cascade) -> None:
         """Let a token travel: it leaves in this commit, and its trail stays."""
-        message = self.exchange.message(run, token.at, Arrive(token))
+        message = self.message(run, token.at, Arrive(token))
         cascade.sent.append(message)
         fold.note_sent(run, message)
 
@@ -374,7 +289,7 @@ class Host:
         local = token.reply_to in self.participants
         sent: tuple[Message, ...] = ()
         if not local:
-            sent = (self.exchange.message(run, token.reply_to, Reporting(path, outcome)),)
+            sent = (self.message(run, token.reply_to, Reporting(path, outcome)),)
         self.write(
             run,
             Ended(
@@ -440,7 +355,9 @@ class Host:
         self.batch.ended.append((run.rid, status, now, journal.encode(outcome)))
         self.runs.pop(run.id, None)
         waiters = self.waiters.pop(run.id, ())
-        error = f"{outcome.error.type}: {outcome.error.message}" if isinstance(outcome, Failed) else ""
+        error = (
+            f"{outcome.error.type}: {outcome.error.message}" if isinstance(outcome, Failed) else ""
+        )
 
         def tell() -> None:
             for future in waiters:
@@ -461,7 +378,7 @@ class Host:
             trail = run.away.get(path)
             sent: tuple[Message, ...] = ()
             if path not in run.tokens and trail is not None and trail.to is not None:
-                sent = (self.exchange.message(run, trail.to, CancelPath(path)),)
+                sent = (self.message(run, trail.to, CancelPath(path)),)
             self.write(run, CancelCame(path, self.clock.now_ms(), sent))
             for message in sent:
                 fold.note_sent(run, message)
@@ -484,7 +401,11 @@ class Host:
             return
         program = self.programs.program(token.definition)
         transition = advance(program, self.placement, token, Woken(), now)
-        if transition.token is not None and transition.token.rest is rest and not transition.effects:
+        if (
+            transition.token is not None
+            and transition.token.rest is rest
+            and not transition.effects
+        ):
             if transition.wake > now:
                 self.timers.arm(transition.wake, run_id, path, step)
             return
@@ -512,9 +433,7 @@ class Host:
             elif isinstance(effect, CallUndo):
                 self.attempts.undo(run, token, effect)
 
-    def park(
-        self, run: RunState, token: Token, reason: str, error: Error | None = None
-    ) -> None:
+    def park(self, run: RunState, token: Token, reason: str, error: Error | None = None) -> None:
         """Let a token wait for an operator, with a reason; needs no program."""
         if isinstance(token.rest, Parked):
             return
@@ -523,10 +442,6 @@ class Host:
         self.write(run, Moved(token.path, self.clock.now_ms(), "parked", change, reason))
         signal = TokenParked(run.id, token.path, reason)
         self.after_commit(lambda: self.observer.note(signal))
-
-    def note(self, run: RunState, path: str, what: str, text: str = "") -> None:
-        """Write something that changes no token into the history."""
-        self.write(run, Noted(path, self.clock.now_ms(), what, text))
 
 
 def outcome_of(transition: Transition) -> Outcome:

@@ -71,7 +71,18 @@ def start(
     now = host.clock.now_ms()
     home = program.definition.home
     row = RunRow(
-        host.next_rid, id, name, program.digest, home, RUNNING, now, now, identity, packed, b"", tags
+        host.next_rid,
+        id,
+        name,
+        program.digest,
+        home,
+        RUNNING,
+        now,
+        now,
+        identity,
+        packed,
+        b"",
+        tags,
     )
     refuse_unstorable(row)
     run = host.open_run(id, program.digest, home)

@@ -118,9 +118,7 @@ class TaskHandle:
     def unpack(self, data: bytes) -> tuple[Any, ...]:
         """Return ordered arguments, decoded anew."""
         parts = msgspec.msgpack.decode(data, type=list[msgspec.Raw])
-        return tuple(
-            plan.decode(bytes(part)) for plan, part in zip(self.plans, parts, strict=True)
-        )
+        return tuple(plan.decode(bytes(part)) for plan, part in zip(self.plans, parts, strict=True))
 
     def call(self, ordered: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return (args, kwargs) for the body."""

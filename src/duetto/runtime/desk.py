@@ -1,0 +1,176 @@
+"""What a host has at hand: its store, the runs that are open, and the batch to be committed next.
+
+The first write of a turn of the loop schedules one commit for all; only then is released what
+waited for it: calls of tasks, messages, answers, acknowledgements.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from duetto.broker import Acknowledge
+from duetto.clock import Clock
+from duetto.codec import Codec
+from duetto.errors import StoreError, StoreFull
+from duetto.invoker import Invocation
+from duetto.kernel import journal
+from duetto.kernel.fold import RunState
+from duetto.model.message import Body, Message
+from duetto.model.placement import Placement
+from duetto.model.record import Noted, Record
+from duetto.model.token import Outcome
+from duetto.model.view import RunRow
+from duetto.observer import Observer, StorePaused
+from duetto.runtime.programs import Programs
+from duetto.runtime.tasks import TaskHandle
+from duetto.store import Batch, Store, seal
+
+FULL_RETRY_MS = 1000
+"""How long a full disk is left alone before the same batch is tried again."""
+
+
+class Held:
+    """A message that is being worked on, not committed: its record, and who is to be told."""
+
+    __slots__ = ("acknowledge", "record")
+
+    def __init__(self, record: Record, acknowledge: Acknowledge) -> None:
+        self.record = record
+        self.acknowledge = [acknowledge]
+
+
+class Desk:
+    """The state of one host. All of it is used in one event loop, and nothing awaits a commit."""
+
+    def __init__(
+        self,
+        store: Store,
+        participants: frozenset[str],
+        *,
+        programs: Programs,
+        tasks: Mapping[str, TaskHandle],
+        placement: Placement,
+        clock: Clock,
+        codec: Codec,
+        observer: Observer,
+        alone: bool = True,
+    ) -> None:
+        self.store, self.participants = store, participants
+        self.programs, self.tasks, self.placement = programs, tasks, placement
+        self.clock, self.codec, self.observer = clock, codec, observer
+        self.local_services = frozenset(
+            handle.service for handle in tasks.values() if handle.service in participants
+        )
+        self.alone = alone
+        """Whether every participant lives here: then no token is ever under way elsewhere."""
+        self.runs: dict[str, RunState] = {}
+        self.new_rows: dict[str, RunRow] = {}
+        self.waiters: dict[str, list[asyncio.Future[Outcome]]] = {}
+        self.next_rid = store.next_rid()
+        self.loop = asyncio.get_running_loop()
+        self.batch = Batch()
+        self.released: list[Callable[[], None]] = []
+        self.invocations: list[Invocation] = []
+        self.scheduled = False
+        self.paused = False
+        self.failure: StoreError | None = None
+        self.stopping = False
+        self.held: dict[tuple[str, str], Held] = {}
+        """Arrivals by run and path that are written with the first record that follows from them."""
+        self.known_definitions: set[str] = set()
+
+    # -- committing
+
+    def write(self, run: RunState, record: Record) -> None:
+        """Add a record to the batch; what it follows from, held until now, goes first."""
+        row = self.new_rows.pop(run.id, None) if self.new_rows else None
+        if row is not None:
+            self.keep_row(row)
+        if self.held and (held := self.held.pop((run.id, record.path), None)) is not None:
+            self.write_held(run, held)
+        self.batch.journal.append((run.rid, seal(journal.encode(record))))
+        if not self.scheduled:
+            self.schedule()
+
+    def write_held(self, run: RunState, held: Held) -> None:
+        """Write an arrival, and tell the broker once it is durable."""
+        self.batch.journal.append((run.rid, seal(journal.encode(held.record))))
+        for acknowledge in held.acknowledge:
+            self.after_commit(acknowledge)
+
+    def submit(self, invocation: Invocation) -> None:
+        """Hand a call to whoever runs it."""
+        raise NotImplementedError
+
+    def message(self, run: RunState, to: str, body: Body) -> Message:
+        """Return the envelope of a message about a run."""
+        return Message(run.id, run.home, min(self.participants), to, self.clock.now_ms(), body)
+
+    def keep_row(self, row: RunRow) -> None:
+        """Write the row of a run that is new here, and its definition if that is new as well."""
+        self.batch.runs.append(row)
+        if row.digest and row.digest not in self.known_definitions:
+            self.known_definitions.add(row.digest)
+            self.batch.definitions.extend(self.programs.closure(row.digest))
+
+    def open_run(self, id: str, digest: str, home: str) -> RunState:
+        """Return the state of a run that is new here."""
+        run = RunState(self.next_rid, id, digest, home)
+        self.next_rid += 1
+        self.runs[id] = run
+        return run
+
+    def note(self, run: RunState, path: str, what: str, text: str = "") -> None:
+        """Write something that changes no token into the history."""
+        self.write(run, Noted(path, self.clock.now_ms(), what, text))
+
+    def schedule(self) -> None:
+        """Commit what is ready at the end of this turn of the loop."""
+        if not self.scheduled and self.failure is None:
+            self.scheduled = True
+            self.loop.call_soon(self.flush)
+
+    def after_commit(self, act: Callable[[], None]) -> None:
+        """Act once all that was written until now is durable."""
+        self.released.append(act)
+        if not self.scheduled:
+            self.schedule()
+
+    def flush(self) -> None:
+        """Commit the batch, then release what waited for it."""
+        self.scheduled = False
+        try:
+            if self.batch:
+                self.store.commit(self.batch)
+        except StoreFull as full:
+            self._pause(full)
+            return
+        except StoreError as error:
+            self._fail(error)
+            return
+        self.paused = False
+        self.batch = Batch()
+        invocations, self.invocations = self.invocations, []
+        released, self.released = self.released, []
+        if not self.stopping:
+            for invocation in invocations:
+                self.submit(invocation)
+        for act in released:
+            act()
+
+    def _pause(self, full: StoreFull) -> None:
+        """Nothing of the batch was committed and nothing acted: try the same again later."""
+        if not self.paused:
+            self.observer.note(StorePaused(str(full)))
+        self.paused = self.scheduled = True
+        self.loop.call_later(FULL_RETRY_MS / 1000, self.flush)
+
+    def _fail(self, error: StoreError) -> None:
+        """Nothing is acknowledged after a failed write: whoever waits is told."""
+        self.failure = error
+        self.observer.note(StorePaused(str(error)))
+        for futures in self.waiters.values():
+            for future in futures:
+                if not future.done():
+                    future.set_exception(error)
