@@ -14,6 +14,8 @@ payments = Service("payments")
 log = logging.getLogger(__name__)
 
 RATE = Decimal("0.2")
+RETRIES = [1, 2]
+LIMITS = {"a": 1}
 RETRYABLE = (ConnectionError, TimeoutError)
 
 
@@ -62,12 +64,22 @@ class Approved:
     order_id: str
 
 
+class Meter:
+    """Counts what happens, outside of values."""
+
+    def add(self, number: int) -> None:
+        """Count."""
+
+
 class Basket:
     """A value that is changed by building another."""
 
     def add(self, line: Line) -> Basket:
         """Return a basket with one line more."""
         return self
+
+
+METER = Meter()
 
 
 def total(order: Order) -> Decimal:

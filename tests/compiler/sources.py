@@ -29,7 +29,7 @@ from duetto.authoring import (
 )
 from tests.compiler import shop
 from tests.compiler.shop import (
-    RATE, RETRYABLE, Approved, Basket, Colour, Line, Order, OutOfStock,
+    RATE, RETRIES, RETRYABLE, Approved, Basket, Colour, Line, Order, OutOfStock,
     audit, charge, count, fetch, log, refund, release, reserve, total,
 )
 

@@ -126,7 +126,7 @@ class Blocks:
         self.region.emit(Assign(Element(items, index), target), node, declared=declared)
         step = Binary("+", Name(index), Const(1))
         self.region.emit(Assign(step, Bind(index)), node)
-        head = self.region.drafts.index(more)
+        head = more.index
         self.loop(Loop(head), node.body, node.orelse, [(more, OTHERWISE)])
 
     def jump(self, node: ast.Break | ast.Continue) -> None:
@@ -146,7 +146,7 @@ class Blocks:
             self.attempt(node)
             return
         outer = self.region.emit(Scope("finally"), node)
-        with self.region.inside(self.region.drafts.index(outer)):
+        with self.region.inside(outer.index):
             self.attempt(node)
         after = self.region.ends
         self.finally_body(node, outer)
@@ -157,7 +157,7 @@ class Blocks:
         self.region.ends = [(outer, FINAL)]
         final = self.region.emit(Scope("final"), node.finalbody[0])
         self.finals.append(len(self.region.loops))
-        with self.region.inside(self.region.drafts.index(final)):
+        with self.region.inside(final.index):
             self.block(node.finalbody)
             self.region.connect(RESUME)
         self.finals.pop()
@@ -168,7 +168,7 @@ class Blocks:
             self.block([*node.body, *node.orelse])
             return
         scope = self.region.emit(Scope("try"), node)
-        with self.region.inside(self.region.drafts.index(scope)):
+        with self.region.inside(scope.index):
             self.block(node.body)
         self.block(node.orelse)
         ends, handlers = self.region.ends, list[Handler]()
@@ -204,7 +204,7 @@ class Blocks:
             self.block(node.body)
             return
         scope = self.region.emit(self.scope(items[0]), items[0].context_expr)
-        with self.region.inside(self.region.drafts.index(scope)):
+        with self.region.inside(scope.index):
             self.enter(node, items[1:])
 
     def scope(self, item: ast.withitem) -> Scope:

@@ -16,7 +16,7 @@ from duetto.model.definition import Scope as ScopeNode
 NEXT, OTHERWISE, FINAL = "next", "otherwise", "final"
 
 
-@dataclass
+@dataclass(eq=False)
 class Draft:
     """A node; `edges` go from the name of a slot to a draft's index, `handler 0` … included.
 
@@ -27,6 +27,7 @@ class Draft:
     node: Node
     syntax: ast.expr | ast.stmt
     scope: int
+    index: int
     result: Any = None
     declared: Any = None
     walks: bool = False
@@ -60,8 +61,8 @@ class RegionDraft:
 
     def emit(self, node: Node, syntax: ast.expr | ast.stmt, **known: Any) -> Draft:
         """Add a node behind the open ends; what ends a region leaves none behind."""
-        draft = Draft(node, syntax, self.scope, **known)
-        self.connect(len(self.drafts))
+        draft = Draft(node, syntax, self.scope, self.head, **known)
+        self.connect(self.head)
         self.drafts.append(draft)
         self.ends = [] if isinstance(node, Return | Raise) else [(draft, NEXT)]
         return draft

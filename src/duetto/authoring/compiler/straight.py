@@ -180,11 +180,11 @@ class Straight:
         expr = self.translator.translate(call)
         assert isinstance(expr, Call)
         function = expr.function
-        if isinstance(call.func, ast.Attribute) and isinstance(function, Attribute):
-            if call.func.attr in calls.MUTATING:
-                raise calls.mutation(self.translator.source, call, call.func.value, call.func.attr)
-            while isinstance(function, Attribute):
-                function = function.value
+        while isinstance(function, Attribute):
+            function = function.value
+        rooted = isinstance(function, Symbol)
+        if not rooted and isinstance(call.func, ast.Attribute) and call.func.attr in calls.MUTATING:
+            raise calls.mutation(self.translator.source, call, call.func.value, call.func.attr)
         found = (
             self.translator.names.found.get(function.name) if isinstance(function, Symbol) else None
         )

@@ -120,11 +120,7 @@ class Typing:
 
     def caught(self, types: tuple[str, ...]) -> Any:
         """Return the class of a caught error where it is known exactly enough."""
-        return (
-            self.symbols.get(types[0], UNKNOWN)
-            if len(types) == 1
-            else UNKNOWN
-        )
+        return self.symbols.get(types[0], UNKNOWN) if len(types) == 1 else UNKNOWN
 
     def merge(self, target: int, env: Environment) -> bool:
         """Let types arrive at a node; returns whether that changed anything."""
@@ -168,7 +164,7 @@ class Typing:
 
     def finish(self, draft: Draft, table: Table) -> Node:
         """Return the node with the types of what it writes."""
-        env = self.before.get(self.region.drafts.index(draft), {})
+        env = self.before.get(draft.index, {})
         known = self.written(draft, env)
         node = draft.node
         match node:
