@@ -49,19 +49,19 @@ UNARY: dict[str, Callable[[Any], Any]] = {
     "~": operator.invert,
 }
 BINARY: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-    "//": operator.floordiv,
-    "%": operator.mod,
-    "**": operator.pow,
-    "@": operator.matmul,
-    "&": operator.and_,
-    "|": operator.or_,
-    "^": operator.xor,
-    "<<": operator.lshift,
-    ">>": operator.rshift,
+    "+": lambda left, right: left + right,
+    "-": lambda left, right: left - right,
+    "*": lambda left, right: left * right,
+    "/": lambda left, right: left / right,
+    "//": lambda left, right: left // right,
+    "%": lambda left, right: left % right,
+    "**": lambda left, right: left**right,
+    "@": lambda left, right: left @ right,
+    "&": lambda left, right: left & right,
+    "|": lambda left, right: left | right,
+    "^": lambda left, right: left ^ right,
+    "<<": lambda left, right: left << right,
+    ">>": lambda left, right: left >> right,
 }
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
@@ -86,8 +86,9 @@ CONVERT: dict[str, Callable[[Any], Any]] = {
 class Names(Protocol):
     """What a tree needs from the outside."""
 
-    def symbol(self, name: str) -> Any:
-        """Return what a qualified name or builtin stands for; raises NotFound."""
+    @property
+    def symbol(self) -> Callable[[str], Any]:
+        """Returns what a qualified name or builtin stands for; raises NotFound."""
         ...
 
     def load(self, value: Value) -> Any:
@@ -346,7 +347,14 @@ def _slice(expr: Slice, names: Names) -> Closure:
 
 def _lambda(parameters: tuple[str, ...], body: Closure) -> Closure:
     keys = [f".{name}" for name in parameters]
-    return lambda env: lambda *values: body({**env, **dict(zip(keys, values, strict=True))})
+
+    def make(env: Environment) -> Callable[..., Any]:
+        def call(*values: Any) -> Any:
+            return body({**env, **dict(zip(keys, values, strict=True))})
+
+        return call
+
+    return make
 
 
 def _comprehension(expr: Comprehension, names: Names) -> Closure:
@@ -398,7 +406,7 @@ def _store(target: Target) -> Callable[[Environment, Any], None]:
 
 
 def unpacked(value: Any, count: int, star: int = -1) -> list[Any]:
-    """Return `count` items of an iterable as an assignment would; raises ValueError as Python does."""
+    """Return `count` items of an iterable as an assignment would. Raises ValueError likewise."""
     items = list(value)
     if star < 0:
         if len(items) != count:

@@ -1,4 +1,4 @@
-"""The bytes of records, messages and outcomes: msgpack arrays, the same in stores and on brokers."""
+"""The bytes of records, messages and outcomes: msgpack, the same in stores and on brokers."""
 
 from __future__ import annotations
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, assert_never
+from typing import Any, Protocol, assert_never
 
-from duetto.codec import Codec, Plan
 from duetto.errors import DefinitionError, LimitExceeded
 from duetto.kernel.expressions import Closure, Environment, arguments, closure, unpacked
 from duetto.kernel.liveness import after
@@ -52,6 +51,27 @@ SECONDS_MAX = 10**10
 """Some three centuries: beyond it an instant does not fit."""
 
 Evaluate = Callable[[Environment], Any]
+
+
+class Plan(Protocol):
+    """How the values of one type are stored: `duetto.codec.Plan`, as far as the kernel needs it."""
+
+    @property
+    def immutable(self) -> bool: ...
+    @property
+    def encode(self) -> Callable[[Any], bytes]: ...
+    @property
+    def decode(self) -> Callable[[bytes], Any]: ...
+
+
+class Codec(Protocol):
+    """Plans by type, and errors as data: `duetto.codec.Codec`, as far as the kernel needs it."""
+
+    @property
+    def dynamic(self) -> Plan: ...
+    def plan(self, ref: TypeRef, /) -> Plan: ...
+    def error(self, error: BaseException, /) -> Error: ...
+    def exception(self, error: Error, /) -> BaseException: ...
 
 
 class Linked:

@@ -77,7 +77,7 @@ class Desk:
         self.failure: StoreError | None = None
         self.stopping = False
         self.held: dict[tuple[str, str], Held] = {}
-        """Arrivals by run and path that are written with the first record that follows from them."""
+        """Arrivals by run and path, written with the first record that follows from them."""
         self.known_definitions: set[str] = set()
 
     # -- committing

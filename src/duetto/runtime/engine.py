@@ -15,7 +15,7 @@ from duetto.model.placement import Placement
 from duetto.observer import Observer
 from duetto.runtime.host import Host
 from duetto.runtime.programs import Programs
-from duetto.runtime.runs import recover
+from duetto.runtime.runs import load, recover
 from duetto.runtime.sweeps import Sweeps
 from duetto.runtime.tasks import TaskHandle
 from duetto.store import Store
@@ -64,7 +64,25 @@ class Engine:
 
         `invoker` makes an invoker from a function to call at the end of each attempt.
         """
-        alone = len(self._stores) == 1
+        self._make_hosts()
+        for host in self.hosts:
+            host.invoker = invoker(host.attempts.ended)
+        continued: list[str] = []
+        for host in self.hosts:
+            if len(self.hosts) > 1:
+                host.exchange.connect(self.broker)
+            continued += recover(host)
+            self._sweeps.append(Sweeps(host, self.retention_ms))
+        return continued
+
+    def rest(self) -> None:
+        """Load all hosts and execute nothing: for reads, and for operations that are only written."""
+        self._make_hosts()
+        for host in self.hosts:
+            host.stopping = True
+            load(host)
+
+    def _make_hosts(self) -> None:
         for store, participants in self._stores:
             host = Host(
                 store,
@@ -75,18 +93,10 @@ class Engine:
                 clock=self.clock,
                 codec=self.codec,
                 observer=self.observer,
-                alone=alone,
+                alone=len(self._stores) == 1,
             )
-            host.invoker = invoker(host.attempts.ended)
             self.programs.fetch_from(store.definition)
             self.hosts.append(host)
-        continued: list[str] = []
-        for host in self.hosts:
-            if not alone:
-                host.exchange.connect(self.broker)
-            continued += recover(host)
-            self._sweeps.append(Sweeps(host, self.retention_ms))
-        return continued
 
     def host_of(self, participant: str) -> Host:
         """Return the host of a participant."""

@@ -6,6 +6,10 @@ end are one write; where that takes long, the arrival is committed first.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 from duetto.broker import Acknowledge, Broker
 from duetto.errors import DuettoError
 from duetto.invoker import Invocation
@@ -26,6 +30,7 @@ from duetto.model.message import (
 from duetto.model.message import RunState as RunStateMessage
 from duetto.model.record import CommandCame, ReportCame, Started
 from duetto.model.token import (
+    NONE,
     ROOT,
     Completed,
     Entry,
@@ -39,10 +44,11 @@ from duetto.model.token import (
     parent_of,
 )
 from duetto.model.view import COMPLETED, GUEST, RunRow
-from duetto.runtime.attempts import COMMAND, COMMAND_UNDO, Attempt, Attempts
+from duetto.runtime.attempts import Attempt, Attempts, is_unknown
 from duetto.runtime.cause import Cause
 from duetto.runtime.desk import Desk, Held
 from duetto.runtime.tokens import Tokens
+from duetto.runtime.undoing import Undoing
 
 HOLD_MS = 500
 """A task that takes longer has its arrival committed, well before a broker would redeliver it."""
@@ -54,8 +60,8 @@ RESEND_MS = 1000
 class Exchange:
     """The messages of one desk."""
 
-    def __init__(self, desk: Desk, tokens: Tokens, attempts: Attempts) -> None:
-        self.desk, self.tokens, self.attempts = desk, tokens, attempts
+    def __init__(self, desk: Desk, tokens: Tokens, attempts: Attempts, undoing: Undoing) -> None:
+        self.desk, self.tokens, self.attempts, self.undoing = desk, tokens, attempts, undoing
         self.broker: Broker | None = None
         self.held_commands: dict[tuple[str, str, int, bool], Held] = {}
         self.unconfirmed: dict[str, Message] = {}
@@ -79,10 +85,13 @@ class Exchange:
             return
         key = name(message)
         self.unconfirmed[key] = message
-        self.broker.publish(message, lambda: self.unconfirmed.pop(key, None))
+        self.broker.publish(message, partial(self._confirmed, key))
         if not self.resending:
             self.resending = True
             self.desk.loop.call_later(RESEND_MS / 1000, self._resend)
+
+    def _confirmed(self, key: str) -> None:
+        self.unconfirmed.pop(key, None)
 
     def _resend(self) -> None:
         self.resending = False
@@ -91,7 +100,7 @@ class Exchange:
         late = self.desk.clock.now_ms() - RESEND_MS
         for key, message in list(self.unconfirmed.items()):
             if message.sent <= late:
-                self.broker.publish(message, lambda key=key: self.unconfirmed.pop(key, None))
+                self.broker.publish(message, partial(self._confirmed, key))
         if self.unconfirmed:
             self.resending = True
             self.desk.loop.call_later(RESEND_MS / 1000, self._resend)
@@ -102,7 +111,8 @@ class Exchange:
         """Handle a message: what it changes is committed before it is acknowledged."""
         if self.desk.stopping or self.desk.failure is not None:
             return
-        if isinstance(message.body, AskRun):
+        body = message.body
+        if isinstance(body, AskRun):
             self._tell_home(message)
             acknowledge()
             return
@@ -110,13 +120,13 @@ class Exchange:
         if run is None:
             acknowledge()
             return
-        match message.body:
+        match body:
             case Arrive(token):
                 self._arrived(run, message, token, acknowledge)
             case Command():
-                self._commanded(run, message, message.body, acknowledge)
+                self._commanded(run, message, body, acknowledge)
             case Answer():
-                self._answered(run, message.body)
+                self._answered(run, body)
                 self.desk.after_commit(acknowledge)
             case Reporting(path, outcome):
                 self._reported(run, path, outcome)
@@ -124,12 +134,10 @@ class Exchange:
             case CancelPath(path):
                 self.tokens.cancel(run, path)
                 self.desk.after_commit(acknowledge)
-            case RunStateMessage(closed):
+            case RunStateMessage(closed=closed):
                 if closed and not run.tokens and not run.commands and not self.is_held(run):
                     self._let_go(run, closed)
                 self.desk.after_commit(acknowledge)
-            case AskRun():
-                acknowledge()
 
     def _tell_home(self, message: Message) -> None:
         """Answer a guest: a run that is unknown here was purged, so it is closed."""
@@ -271,17 +279,34 @@ class Exchange:
             command.path,
             command.step,
             handle,
-            kind=COMMAND,
+            self._ended(message, command),
             packed=command.args,
-            message=message,
-            answer=self.answer,
         )
         if 0 < command.deadline <= desk.clock.now_ms():
             error = desk.codec.error(TimeoutError("the command came after its deadline"))
-            invocation = Invocation(handle.body, (), {}, context=None, owner=attempt)
-            self.answer(attempt, invocation, Failed(error), False)
+            idle = Invocation(handle.body, (), {}, context=None, owner=attempt)
+            self.answer(attempt, idle, command, Failed(error))
             return
-        self.attempts.invoke(attempt, handle.unpack(command.args), command.deadline)
+        call = handle.call(handle.unpack(command.args))
+        self.attempts.invoke(attempt, *call, deadline_ms=command.deadline)
+
+    def _ended(
+        self, message: Message, command: Command
+    ) -> Callable[[Attempt, Invocation, Any, BaseException | None], None]:
+        """Return what takes the end of an attempt at a command: retry it, or answer."""
+
+        def ended(
+            attempt: Attempt, invocation: Invocation, result: Any, error: BaseException | None
+        ) -> None:
+            if error is not None and self.attempts.again(attempt, invocation, error):
+                return
+            outcome = self.attempts.outcome(attempt.handle, result, error)
+            unknown = is_unknown(invocation, error) and not command.undo
+            self.answer(attempt, invocation, command, outcome, unknown=unknown)
+            if not command.undo:
+                self.attempts.settled(attempt.place, outcome)
+
+        return ended
 
     def execute_again(self, run: RunState, message: Message) -> None:
         """Run a command whose arrival was committed before the process died."""
@@ -295,7 +320,7 @@ class Exchange:
         def then(outcome: Outcome | None, args: bytes) -> None:
             self._compensate(run, message, command, outcome, args)
 
-        self.attempts.settle(run, entry, handle, then, command.args)
+        self.undoing.settle(run, entry, handle, then, command.args)
 
     def _compensate(
         self,
@@ -314,36 +339,36 @@ class Exchange:
             command.path,
             command.step,
             undo,
-            kind=COMMAND_UNDO,
+            self._ended(message, command),
             packed=args,
-            message=message,
-            answer=self.answer,
+            undo=True,
         )
         idle = Invocation(undo.body, (), {}, context=None, owner=attempt)
         match outcome:
             case Completed(value):
-                result = handle.result.decode(value.data)
-                self.attempts.invoke_undo(attempt, *handle.undo_call(result, args))
+                call = handle.undo_call(handle.result.decode(value.data), args)
+                self.attempts.invoke(attempt, *call)
             case None:
-                unsettled = f"whether {command.task} had its effect is unknown"
+                unsettled = f"whether {command.task} took effect is unknown"
                 error = desk.codec.error(TimeoutError(unsettled))
-                self.answer(attempt, idle, Failed(error), True)
+                self.answer(attempt, idle, command, Failed(error), unknown=True)
             case _:
-                self.answer(attempt, idle, Completed(NOTHING), False)
+                self.answer(attempt, idle, command, Completed(NONE))
 
     def answer(
-        self, attempt: Attempt, invocation: Invocation, outcome: Outcome, unknown: bool
+        self,
+        attempt: Attempt,
+        invocation: Invocation,
+        command: Command,
+        outcome: Outcome,
+        *,
+        unknown: bool = False,
     ) -> None:
         """Write the end of a command with its answer, in one commit."""
-        message = attempt.message
-        assert message is not None
-        command = message.body
-        assert isinstance(command, Command)
         run = attempt.run
         body = Answer(command.path, command.step, command.token, outcome, command.undo, unknown)
         reply = self.desk.message(run, command.reply_to, body)
-        place = (run.id, command.path, command.step, command.undo)
-        held = self.held_commands.pop(place, None)
+        held = self.held_commands.pop((run.id, command.path, command.step, command.undo), None)
         self.attempts.keep_key(attempt, invocation, outcome, (reply,))
         self.send(run, reply)
         for acknowledge in held.acknowledge if held is not None else ():
@@ -382,7 +407,7 @@ class Exchange:
                 into = getattr(node, "into", None)
                 handle = desk.tasks[task]
                 if into is None:
-                    value = NOTHING
+                    value = NONE
                 elif program.plans[into.type] is handle.result:
                     value = Value(into.type, value.data)
                 else:
@@ -404,7 +429,5 @@ class Exchange:
         desk.write(run, ReportCame(path, desk.clock.now_ms(), outcome))
         self.tokens.reported(run, path, outcome)
 
-
-NOTHING = Value(-1, b"\xc0", None)
 
 __all__ = ["Exchange"]

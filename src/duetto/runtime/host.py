@@ -58,6 +58,7 @@ from duetto.runtime.exchange import Exchange
 from duetto.runtime.programs import Programs
 from duetto.runtime.tasks import TaskHandle
 from duetto.runtime.timers import Timers
+from duetto.runtime.undoing import Undoing
 from duetto.store import Store
 
 
@@ -102,7 +103,8 @@ class Host(Desk):
         )
         self.timers = Timers(self.loop, clock, self.wake)
         self.attempts = Attempts(self, self, self.timers)
-        self.exchange = Exchange(self, self, self.attempts)
+        self.undoing = Undoing(self, self, self.attempts, self.timers)
+        self.exchange = Exchange(self, self, self.attempts, self.undoing)
         self.invoker: Invoker | None = None
 
     def submit(self, invocation: Invocation) -> None:
@@ -127,8 +129,8 @@ class Host(Desk):
     def _keep_arguments(self, run: RunState, token: Token, cause: Cause) -> None:
         """A task that is interrupted may have to be settled: with the arguments that it had."""
         cause.step = token.step
-        attempt = self.attempts.running.get((run.id, token.path, token.step))
-        cause.args = attempt.packed if attempt is not None else self.attempts.packed(token)
+        running = self.attempts.running.get((run.id, token.path, token.step))
+        cause.args = running[0].packed if running is not None else self.attempts.packed(token)
 
     def take(self, run: RunState, token: Token, transition: Transition, cause: Cause) -> None:
         """Write the transition of a token, and follow what it leads to within the same commit."""
@@ -152,7 +154,8 @@ class Host(Desk):
     def begin(self, run: RunState, transition: Transition, cascade: Cascade) -> None:
         """Take the first transition of a token: its effects, without a record of its own."""
         token = transition.token
-        assert token is not None and transition.change is not None
+        assert token is not None, "a token that ended begins nothing"
+        assert transition.change is not None, "a token comes with its change"
         run.tokens[token.path] = token
         self._effects(run, token, transition.change, transition.effects, cascade)
         if transition.wake:
@@ -218,7 +221,7 @@ class Host(Desk):
                     change = self._call_task(run, token, change, effect, cascade)
                 case CallUndo():
                     if token.at in self.participants:
-                        message = self.attempts.undo(run, token, effect)
+                        message = self.undoing.begin(run, token, effect)
                         if message is not None:
                             cascade.sent.append(message)
                     else:
@@ -229,7 +232,7 @@ class Host(Desk):
                 case CancelChildren(paths):
                     cascade.cancels.extend(paths)
                 case Publish() | Subscribe() | Send():
-                    pass  # mailboxes and publication are not built yet: a receive waits or times out
+                    pass  # mailboxes are not built yet: a receive waits, or times out
                 case Report():
                     pass
                 case _:
@@ -431,7 +434,7 @@ class Host(Desk):
                 else:
                     self.attempts.refuse(run, token.path, token.step, packed)
             elif isinstance(effect, CallUndo):
-                self.attempts.undo(run, token, effect)
+                self.undoing.begin(run, token, effect)
 
     def park(self, run: RunState, token: Token, reason: str, error: Error | None = None) -> None:
         """Let a token wait for an operator, with a reason; needs no program."""

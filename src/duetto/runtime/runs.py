@@ -124,11 +124,7 @@ def recover(host: Host) -> list[str]:
 
     What was in hand when the process died is counted, and committed, before anything is advanced.
     """
-    for row, records in host.store.unfinished():
-        run = RunState(row.rid, row.id, row.digest, row.home)
-        for data in records:
-            fold.apply(run, journal.record(data))
-        host.runs[row.id] = run
+    load(host)
     _count_deaths(host)
     host.flush()
     for run in list(host.runs.values()):
@@ -137,6 +133,15 @@ def recover(host: Host) -> list[str]:
     if found:
         host.observer.note(Recovered(tuple(found)))
     return found
+
+
+def load(host: Host) -> None:
+    """Fold the unfinished runs of a store, and start nothing."""
+    for row, records in host.store.unfinished():
+        run = RunState(row.rid, row.id, row.digest, row.home)
+        for data in records:
+            fold.apply(run, journal.record(data))
+        host.runs[row.id] = run
 
 
 def _count_deaths(host: Host) -> None:

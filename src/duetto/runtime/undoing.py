@@ -1,0 +1,212 @@
+"""Compensations: settle what is unknown, then undo what took effect, under the key of its task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from duetto.errors import NotFound
+from duetto.invoker import Invocation
+from duetto.kernel import fold, journal
+from duetto.kernel.fold import Key, RunState
+from duetto.model.effect import CallUndo, Undone
+from duetto.model.message import Command, Message
+from duetto.model.record import Record
+from duetto.model.token import (
+    Completed,
+    Entry,
+    Failed,
+    OnUndo,
+    Outcome,
+    Token,
+    task_key,
+)
+from duetto.runtime.attempts import Attempt, Attempts, is_unknown
+from duetto.runtime.cause import Cause
+from duetto.runtime.desk import Desk
+from duetto.runtime.tasks import TaskHandle
+from duetto.runtime.timers import Timers
+from duetto.runtime.tokens import Tokens
+from duetto.store import unseal
+
+Then = Callable[[Outcome | None, bytes], None]
+"""Takes how a task ended (None: it stays unknown) and its packed arguments."""
+
+
+class Undoing:
+    """The compensations of one host."""
+
+    def __init__(self, desk: Desk, tokens: Tokens, attempts: Attempts, timers: Timers) -> None:
+        self.desk, self.tokens, self.attempts, self.timers = desk, tokens, attempts, timers
+
+    def begin(self, run: RunState, token: Token, effect: CallUndo) -> Message | None:
+        """Compensate an entry here, or by the command returned where its service is elsewhere."""
+        desk, entry = self.desk, effect.entry
+        handle = desk.tasks.get(entry.task)
+        if handle is None or handle.undo is None:
+            reason = f"{entry.task} has no compensation here"
+            desk.loop.call_soon(self._park, run, token.path, entry, reason)
+            return None
+        if handle.service not in desk.local_services:
+            return self._command(run, token, entry)
+        if effect.due > desk.clock.now_ms():
+            self.timers.arm(effect.due, run.id, token.path, token.step)
+            return None
+
+        def then(outcome: Outcome | None, args: bytes) -> None:
+            self._settled(run, token.path, effect, handle, outcome, args)
+
+        self.settle(run, entry, handle, then)
+        return None
+
+    def _command(self, run: RunState, token: Token, entry: Entry) -> Message:
+        args = b""
+        if entry.unknown:
+            args = fold.interrupted_args(self.records(run), entry.path, entry.step)
+        command = Command(
+            entry.path,
+            entry.step,
+            entry.task,
+            token.at,
+            token.path,
+            args,
+            undo=True,
+            unknown=entry.unknown,
+            definition=token.definition,
+        )
+        message = self.desk.message(run, entry.task.partition(".")[0], command)
+        fold.note_sent(run, message)
+        return message
+
+    # -- settling
+
+    def settle(
+        self, run: RunState, entry: Entry, handle: TaskHandle, then: Then, args: bytes = b""
+    ) -> None:
+        """Find out how a task ended; where that is unknown, let it end (PROTOCOL, rule 6)."""
+        key = self.key(run, entry.path, entry.step)
+        if key is not None:
+            then(key.outcome, key.args)
+            return
+        place = (run.id, entry.path, entry.step)
+        args = args or fold.interrupted_args(self.records(run), entry.path, entry.step)
+        if place in self.attempts.running:
+            self.attempts.settling.setdefault(place, []).append(lambda outcome: then(outcome, args))
+        elif not entry.unknown or not args:
+            then(None, args)
+        else:
+            self._let_end(run, entry, handle, then, args)
+
+    def _let_end(
+        self, run: RunState, entry: Entry, handle: TaskHandle, then: Then, args: bytes
+    ) -> None:
+        """Look an interrupted task up where it can be, else run it again under its key."""
+
+        def ended(
+            attempt: Attempt, invocation: Invocation, result: Any, error: BaseException | None
+        ) -> None:
+            if error is not None and self.attempts.again(attempt, invocation, error):
+                return
+            if handle.look_up is not None and error is None and result is None:
+                error = NotFound("The task never took effect.")
+            outcome = self.attempts.outcome(handle, result, error)
+            known = not is_unknown(invocation, error) and (
+                handle.look_up is None or not isinstance(outcome, Failed) or result is None
+            )
+            if known:
+                attempt.handle = handle
+                self.attempts.keep_key(attempt, invocation, outcome)
+            then(outcome if known else None, args)
+            self.attempts.settled(attempt.place, outcome)
+
+        target = handle.look_up or handle
+        attempt = Attempt(run, entry.path, entry.step, target, ended, packed=args)
+        if handle.look_up is not None:
+            self.attempts.invoke(attempt, (task_key(run.id, entry.path, entry.step),), {})
+        else:
+            self.attempts.invoke(attempt, *handle.call(handle.unpack(args)))
+
+    def key(self, run: RunState, path: str, step: int) -> Key | None:
+        """Return how a task ended, from memory or the journal."""
+        found = run.keys.get((path, step, False))
+        return found or fold.key_of(self.records(run), path, step)
+
+    def records(self, run: RunState) -> list[Record]:
+        """Return the records of a run, those that wait for their commit included."""
+        desk = self.desk
+        stored = [journal.record(data) for data in desk.store.journal(run.rid)]
+        waiting = [
+            journal.record(unseal(data)) for rid, data in desk.batch.journal if rid == run.rid
+        ]
+        return [*stored, *waiting]
+
+    # -- compensating
+
+    def _settled(
+        self,
+        run: RunState,
+        path: str,
+        effect: CallUndo,
+        handle: TaskHandle,
+        outcome: Outcome | None,
+        args: bytes,
+    ) -> None:
+        entry, soon = effect.entry, self.desk.loop.call_soon
+        match outcome:
+            case Completed(value):
+                assert handle.undo is not None, f"{handle.name} has no compensation"
+                call = handle.undo_call(handle.result.decode(value.data), args)
+                attempt = Attempt(
+                    run,
+                    entry.path,
+                    entry.step,
+                    handle.undo,
+                    self._ended,
+                    token=path,
+                    number=effect.attempt,
+                    undo=True,
+                )
+                if self._waiting(run, path, entry) is not None:
+                    self.attempts.invoke(attempt, *call)
+            case None:
+                soon(self._park, run, path, entry, f"whether {entry.task} took effect is unknown")
+            case _:
+                soon(self._nothing, run, path, entry)
+
+    def _waiting(self, run: RunState, path: str, entry: Entry) -> Token | None:
+        """Return the token that waits for an entry to be undone, if it still does."""
+        token = run.tokens.get(path)
+        if token is None or not isinstance(token.rest, OnUndo) or token.rest.entry != entry:
+            return None
+        return token
+
+    def _park(self, run: RunState, path: str, entry: Entry, reason: str) -> None:
+        token = self._waiting(run, path, entry)
+        if token is not None:
+            self.tokens.park(run, token, reason)
+
+    def _nothing(self, run: RunState, path: str, entry: Entry) -> None:
+        if self._waiting(run, path, entry) is not None:
+            note = f"{entry.task} had no effect"
+            self.tokens.advance(run, path, Undone(), Cause("undone", note=note))
+
+    def _ended(
+        self, attempt: Attempt, invocation: Invocation, result: Any, error: BaseException | None
+    ) -> None:
+        """A compensation ended; one that fails for good parks its token (PROTOCOL, rule 9)."""
+        run, path = attempt.run, attempt.token
+        token = run.tokens.get(path) if path is not None else None
+        if token is None or not isinstance(token.rest, OnUndo):
+            return
+        entry, name = token.rest.entry, attempt.handle.name
+        if (entry.path, entry.step) != (attempt.path, attempt.step):
+            return
+        if error is None:
+            note = f"{name} attempt {attempt.number}"
+            self.tokens.advance(run, token.path, Undone(), Cause("undone", note=note))
+        elif not self.attempts.again(attempt, invocation, error):
+            reason = f"the compensation {name} failed {attempt.number} times: {error}"
+            self.tokens.park(run, token, reason, self.desk.codec.error(error))
+
+
+__all__ = ["Undoing"]
