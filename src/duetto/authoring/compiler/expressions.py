@@ -187,11 +187,16 @@ class Translator:
         return self.kept(Attribute(self.translate(node.value), node.attr), node)
 
     def call(self, node: ast.Call) -> Expr:
-        thing = self.names.resolve(node.func, self.local)
+        func = node.func
+        thing = self.names.resolve(func, self.local)
+        if isinstance(func, ast.Subscript) and self.is_class(func.value):
+            # `list[int]()`: the arguments of a generic are for type checkers.
+            func = func.value
+            thing = self.names.resolve(func, self.local)
         if thing is not None:
             calls.refuse_as_call(self.source, node, thing.value)
-            self.names.check_reach(node.func, thing)
-            function: Expr = self.kept(Symbol(thing.symbol), node.func)
+            self.names.check_reach(func, thing)
+            function: Expr = self.kept(Symbol(thing.symbol), func)
         elif isinstance(node.func, ast.Attribute):
             calls.check_attribute(self.source, node.func)
             value = self.translate(node.func.value)
@@ -199,6 +204,10 @@ class Translator:
         else:
             raise calls.not_callable(self.source, node)
         return Call(function, self.arguments(node.args), self.keywords(node.keywords))
+
+    def is_class(self, node: ast.expr) -> bool:
+        thing = self.names.resolve(node, self.local)
+        return thing is not None and isinstance(thing.value, type)
 
     def arguments(self, nodes: list[ast.expr]) -> tuple[Expr, ...]:
         return tuple(self.argument(node) for node in nodes)
