@@ -58,7 +58,7 @@ async def errors(n: int) -> Any:
         finally:
             y = await double(n)
             log = [*log, f"finally {y}"]
-    except Exception as e:
+    except Exception as e:  # what a workflow may catch at most, which is the point
         log = [*log, repr(e.args), str(isinstance(e, Worse))]
     try:
         assert n > 100, f"small {n}"
