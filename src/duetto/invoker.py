@@ -7,23 +7,12 @@ from typing import Any, Protocol
 
 
 class Invocation:
-    """One attempt at a task. `context` is what its body asks; `timeout_s` is None without limit.
+    """A call of a body. `context` is what the body may ask; `timeout_s` is None without limit.
 
-    `owner` is the runtime's own note of what the attempt is for. `started` and `took` are
-    microseconds of a monotonic clock.
+    `took` is microseconds of a monotonic clock, set at its end.
     """
 
-    __slots__ = (
-        "args",
-        "body",
-        "context",
-        "is_async",
-        "kwargs",
-        "owner",
-        "started",
-        "timeout_s",
-        "took",
-    )
+    __slots__ = ("args", "body", "context", "is_async", "kwargs", "timeout_s", "took")
 
     def __init__(
         self,
@@ -31,15 +20,14 @@ class Invocation:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         *,
-        context: Any,
-        owner: Any,
+        context: Any = None,
         is_async: bool = True,
         timeout_s: float | None = None,
     ) -> None:
         self.body, self.args, self.kwargs = body, args, kwargs
-        self.context, self.owner = context, owner
+        self.context = context
         self.is_async, self.timeout_s = is_async, timeout_s
-        self.started = self.took = 0
+        self.took = 0
 
 
 Ended = Callable[[Invocation, Any, BaseException | None], None]

@@ -82,11 +82,28 @@ class LocalInvoker:
         current_slot.set(slot)
         clean = copy_context()
         worker = asyncio.current_task()
-        assert worker is not None
-        queue = self._queue
+        assert worker is not None, "a worker is a task of the loop"
+        queue, busy = self._queue, self._busy
         while True:
             while queue and not self._closing:
-                await self._run(queue.popleft(), slot, worker)
+                invocation = queue.popleft()
+                slot.context = invocation.context
+                busy[worker] = invocation
+                result, error, started = None, None, perf_counter_ns()
+                try:
+                    if invocation.is_async:
+                        result = await invocation.body(*invocation.args, **invocation.kwargs)
+                    else:
+                        result = await self._in_thread(invocation)
+                except asyncio.CancelledError as cancelled:
+                    error = self._why_cancelled(invocation, cancelled, worker)
+                except Exception as raised:  # whatever a body raises is the outcome of its attempt
+                    error = raised
+                busy.pop(worker, None)
+                invocation.took = (perf_counter_ns() - started) // 1000
+                self._ended(invocation, result, error)
+                if self._quiet is not None:
+                    self._note_quiet()
                 if copy_context() != clean:
                     return  # the body set a context variable, which the next must not see
             if self._closing or len(self._idle) >= WORKERS_IDLE_MAX:
@@ -95,23 +112,7 @@ class LocalInvoker:
             self._idle.append(future)
             await future
 
-    async def _run(self, invocation: Invocation, slot: Slot, worker: asyncio.Task[None]) -> None:
-        slot.context = invocation.context
-        self._busy[worker] = invocation
-        started = invocation.started = perf_counter_ns()
-        try:
-            if invocation.is_async:
-                result = await invocation.body(*invocation.args, **invocation.kwargs)
-            else:
-                result = await self._in_thread(invocation)
-            error: BaseException | None = None
-        except asyncio.CancelledError as cancelled:
-            result, error = None, self._why_cancelled(invocation, cancelled, worker)
-        except Exception as raised:  # whatever a body raises is the outcome of its attempt
-            result, error = None, raised
-        del self._busy[worker]
-        invocation.took = (perf_counter_ns() - started) // 1000
-        self._ended(invocation, result, error)
+    def _note_quiet(self) -> None:
         if self._quiet is not None and not self._busy and not self._quiet.done():
             self._quiet.set_result(None)
 

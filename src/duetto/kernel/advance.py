@@ -183,12 +183,15 @@ def _task(walk: Walk, node: Task, linked: Linked) -> None:
     walk.rest = OnTask()
     walk.move(walk.placement.of(node.task))
     walk.effects.append(
-        CallTask(node.task, walk.step, args, kwargs, deadline=_deadline(walk.frames, walk.timed))
+        CallTask(
+            node.task,
+            walk.step,
+            args,
+            kwargs,
+            deadline=wake_at(walk.rest, walk.frames) if walk.timed else 0,
+            pure=linked.pure,
+        )
     )
-
-
-def _deadline(frames: tuple[Frame, ...], timed: bool) -> int:
-    return wake_at(OnTask(), frames) if timed else 0
 
 
 def _task_completed(walk: Walk, result: Value) -> None:

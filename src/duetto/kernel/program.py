@@ -129,6 +129,14 @@ class Program:
             codec.plan(TypeRef("items", (TypeRef("Any"),))),
             codec.dynamic,
         ]
+        # What a `for` loop walks comes back as `Items`, whatever it was made from.
+        self.shares = [plan.immutable for plan in self.plans]
+        for index in (
+            FORKED,
+            *(i for i, ref in enumerate(definition.types) if ref.name == "items"),
+        ):
+            self.shares[index] = False
+        """Whether a live value of a type may be kept and shared."""
         self._callees = {name: digest or self.digest for name, digest in definition.callees}
         self._callee = callee
         self.regions = tuple(self._region(region) for region in definition.regions)
@@ -154,10 +162,9 @@ class Program:
 
     def pack(self, live: Any, type_index: int = DYNAMIC) -> Value:
         """Return the stored form of a value. Raises ValueRefused or LimitExceeded."""
-        plan = self.plans[type_index]
-        data = plan.encode(live)
-        keep = plan.immutable or type(live) in SCALARS
-        return Value(type_index, data, live if keep and type_index != FORKED else OPEN)
+        data = self.plans[type_index].encode(live)
+        keep = self.shares[type_index] or type(live) in SCALARS
+        return Value(type_index, data, live if keep else OPEN)
 
     def bind(self, region: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Value]:
         """Return the variables of a region that begins with these arguments. Raises TypeError."""

@@ -29,7 +29,7 @@ from duetto.model.token import (
 CANCELLED = Error("duetto.errors:Cancelled", ("duetto.errors:DuettoError",), "cancelled")
 """What a cancelled token raises; no handler matches it."""
 
-TIMED_OUT = Error("builtins:TimeoutError", ("builtins:OSError", "builtins:Exception"), "timed out")
+TIMED_OUT = Error("TimeoutError", ("OSError", "Exception"), "timed out")
 """What leaves a timeout scope whose deadline has passed."""
 
 

@@ -87,7 +87,9 @@ Input = (
 
 
 class CallTask(Struct, frozen=True):
-    """Run a task, or send a command for it, with live `args` and `kwargs`, or with `packed` ones."""
+    """Run a task, or send a command for it, with live `args` and `kwargs`, or with `packed` ones.
+
+    `pure` says that they may be evaluated again: else they are kept with the token."""
 
     task: str
     step: int
@@ -97,6 +99,7 @@ class CallTask(Struct, frozen=True):
     attempt: int = 1
     due: int = 0
     deadline: int = 0
+    pure: bool = True
 
 
 class CallUndo(Struct, frozen=True):

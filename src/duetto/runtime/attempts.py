@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from duetto.authoring.context import TaskContext
@@ -42,24 +43,14 @@ Place = tuple[str, str, int]
 """Run, path and step: what names a task."""
 
 
-class Attempt:
+class Attempt(Invocation):
     """One attempt at the task or, with `undo`, at the compensation of (run, path, step).
 
     `token` is the path of the token that waits for it here, None where it rests elsewhere or
     nobody waits. `packed` are the arguments as they are stored. `then` takes the end.
     """
 
-    __slots__ = (
-        "handle",
-        "number",
-        "packed",
-        "path",
-        "run",
-        "step",
-        "then",
-        "token",
-        "undo",
-    )
+    __slots__ = ("handle", "number", "packed", "path", "run", "step", "then", "token", "undo")
 
     def __init__(
         self,
@@ -67,7 +58,7 @@ class Attempt:
         path: str,
         step: int,
         handle: TaskHandle,
-        then: Callable[[Attempt, Invocation, Any, BaseException | None], None],
+        then: Then,
         *,
         token: str | None = None,
         number: int = 1,
@@ -77,10 +68,16 @@ class Attempt:
         self.run, self.path, self.step, self.handle = run, path, step, handle
         self.then, self.token, self.number = then, token, number
         self.packed, self.undo = packed, undo
+        self.body, self.is_async, self.timeout_s = handle.body, handle.is_async, handle.timeout_s
+        self.took = 0
 
     @property
     def place(self) -> Place:
         return (self.run.id, self.path, self.step)
+
+
+Then = Callable[[Attempt, Any, BaseException | None], None]
+"""Takes the end of an attempt: its result, or its error."""
 
 
 class Attempts:
@@ -88,7 +85,7 @@ class Attempts:
 
     def __init__(self, desk: Desk, tokens: Tokens, timers: Timers) -> None:
         self.desk, self.tokens, self.timers = desk, tokens, timers
-        self.running: dict[Place, tuple[Attempt, Invocation]] = {}
+        self.running: dict[Place, Attempt] = {}
         self.settling: dict[Place, list[Callable[[Outcome], None]]] = {}
 
     # -- beginning
@@ -176,29 +173,20 @@ class Attempts:
         deadline_ms: int = 0,
     ) -> None:
         """Run an attempt once what was written until now is durable."""
-        handle, place = attempt.handle, attempt.place
-        key = task_key(*place)
-        context = TaskContext(
-            task=handle.name,
-            key=key + UNDO_SUFFIX if attempt.undo else key,
+        place = attempt.place
+        attempt.args, attempt.kwargs = args, kwargs
+        attempt.context = TaskContext(
+            task=attempt.handle.name,
+            key=task_key(*place) + UNDO_SUFFIX if attempt.undo else task_key(*place),
             run=place[0],
             path=attempt.path,
             attempt=attempt.number,
             deadline_ms=deadline_ms,
-            report=lambda value: self._progress(attempt, value),
-        )
-        invocation = Invocation(
-            handle.body,
-            args,
-            kwargs,
-            context=context,
-            owner=attempt,
-            is_async=handle.is_async,
-            timeout_s=handle.timeout_s,
+            report=partial(self._progress, attempt),
         )
         if not attempt.undo:
-            self.running[place] = (attempt, invocation)
-        self.desk.invocations.append(invocation)
+            self.running[place] = attempt
+        self.desk.invocations.append(attempt)
         self.desk.schedule()
 
     def _progress(self, attempt: Attempt, value: object) -> None:
@@ -214,27 +202,27 @@ class Attempts:
 
         desk.loop.call_soon_threadsafe(keep)
 
-    def submit(self, invocation: Invocation, invoker: Invoker) -> None:
-        """Hand an invocation to the invoker, within the limits of its task."""
-        handle: TaskHandle = invocation.owner.handle
+    def submit(self, attempt: Attempt, invoker: Invoker) -> None:
+        """Hand an attempt to the invoker, within the limits of its task."""
+        handle = attempt.handle
         if handle.limit is not None:
             if handle.running >= handle.limit:
-                handle.waiting.append(invocation)
+                handle.waiting.append(attempt)
                 return
             handle.running += 1
-        invoker.submit(invocation)
+        invoker.submit(attempt)
 
     def notice(self, run: RunState, token: Token) -> None:
         """Tell the body that runs for a token that its caller has lost interest."""
         running = self.running.get((run.id, token.path, token.step))
         if running is not None:
-            running[1].context.cancel()
+            running.context.cancel()
 
     # -- ending
 
-    def ended(self, invocation: Invocation, result: Any, error: BaseException | None) -> None:
+    def ended(self, attempt: Invocation, result: Any, error: BaseException | None) -> None:
         """An attempt ended: hand it to whoever began it."""
-        attempt: Attempt = invocation.owner
+        assert isinstance(attempt, Attempt), "the invoker was given attempts"
         handle = attempt.handle
         if handle.limit is not None:
             handle.running -= 1
@@ -246,46 +234,42 @@ class Attempts:
             error = ConfigurationError("The body of a task was cancelled from within.")
         if not attempt.undo:
             self.running.pop(attempt.place, None)
-        attempt.then(attempt, invocation, result, error)
+        attempt.then(attempt, result, error)
 
-    def _task_ended(
-        self, attempt: Attempt, invocation: Invocation, result: Any, error: BaseException | None
-    ) -> None:
+    def _task_ended(self, attempt: Attempt, result: Any, error: BaseException | None) -> None:
         """The task of a token that rests here ended."""
         run, path, step, desk = attempt.run, attempt.path, attempt.step, self.desk
         token = run.tokens.get(path)
         if token is None or token.step != step or type(token.rest) is not OnTask:
             if run.id in desk.runs:
-                self._late(attempt, invocation, result, error)
+                self._late(attempt, result, error)
             return
         program = desk.programs.program(token.definition)
         node = program.regions[token.region][token.node].node
         assert isinstance(node, Task), "a token on a task stands at one"
         if error is None:
             try:
-                self._completed(attempt, invocation, token, node, result)
+                self._completed(attempt, token, node, result)
                 return
             except DuettoError as refused:
                 error = refused
-        elif self.again(attempt, invocation, error):
+        elif self.again(attempt, error):
             return
         failed = desk.codec.error(error)
         # A result that cannot be stored was an effect all the same, as a time limit may be.
-        unknown = is_unknown(invocation, error) or result is not None
+        unknown = is_unknown(attempt, error) or result is not None
         cause = Cause(
             "failed",
             task=node.task,
             step=step,
             attempt=attempt.number,
-            took=invocation.took,
+            took=attempt.took,
             args=attempt.packed if node.undoable else b"",
             error=failed,
         )
         self.tokens.advance(run, path, TaskFailed(failed, unknown), cause)
 
-    def _completed(
-        self, attempt: Attempt, invocation: Invocation, token: Token, node: Task, result: Any
-    ) -> None:
+    def _completed(self, attempt: Attempt, token: Token, node: Task, result: Any) -> None:
         """Store a result, and let the token go on. Raises ValueRefused where it cannot."""
         program, handle = self.desk.programs.program(token.definition), attempt.handle
         stored = handle.result.encode(result)
@@ -294,7 +278,7 @@ class Attempts:
             task=node.task,
             step=attempt.step,
             attempt=attempt.number,
-            took=invocation.took,
+            took=attempt.took,
         )
         if node.into is None:
             value = NONE
@@ -307,7 +291,7 @@ class Attempts:
             cause.result, cause.args = stored, attempt.packed
         self.tokens.advance(attempt.run, attempt.path, TaskCompleted(value), cause)
 
-    def again(self, attempt: Attempt, invocation: Invocation, error: BaseException) -> bool:
+    def again(self, attempt: Attempt, error: BaseException) -> bool:
         """Write that an attempt failed, where there is another; return whether there is."""
         retry = attempt.handle.task.retry
         if not retry.retries(error, attempt.number):
@@ -321,7 +305,7 @@ class Attempts:
             attempt.handle.name,
             attempt.step,
             attempt.number,
-            invocation.took,
+            attempt.took,
             desk.codec.error(error),
             now + delay_ms,
             attempt.undo,
@@ -338,26 +322,24 @@ class Attempts:
             self.timers.arm(record.due, run.id, attempt.token, run.tokens[attempt.token].step)
         else:
             if not attempt.undo:
-                self.running[attempt.place] = (attempt, invocation)
-            desk.loop.call_later(delay_ms / 1000, self._next, attempt, invocation)
+                self.running[attempt.place] = attempt
+            desk.loop.call_later(delay_ms / 1000, self._next, attempt)
         return True
 
-    def _next(self, attempt: Attempt, invocation: Invocation) -> None:
+    def _next(self, attempt: Attempt) -> None:
         """Begin the next attempt of something that no token here waits for."""
         if not self.desk.stopping:
             attempt.number += 1
-            deadline_ms = invocation.context.deadline_ms
-            self.invoke(attempt, invocation.args, invocation.kwargs, deadline_ms=deadline_ms)
+            deadline_ms = attempt.context.deadline_ms
+            self.invoke(attempt, attempt.args, attempt.kwargs, deadline_ms=deadline_ms)
 
     # -- what ended for nobody who waits here
 
-    def _late(
-        self, attempt: Attempt, invocation: Invocation, result: Any, error: BaseException | None
-    ) -> None:
+    def _late(self, attempt: Attempt, result: Any, error: BaseException | None) -> None:
         """A task ended after its token had turned round: keep how, so that it can be undone."""
         outcome = self.outcome(attempt.handle, result, error)
-        if not is_unknown(invocation, error):
-            self.keep_key(attempt, invocation, outcome)
+        if not is_unknown(attempt, error):
+            self.keep_key(attempt, outcome)
         self.settled(attempt.place, outcome)
 
     def settled(self, place: Place, outcome: Outcome) -> None:
@@ -377,7 +359,6 @@ class Attempts:
     def keep_key(
         self,
         attempt: Attempt,
-        invocation: Invocation,
         outcome: Outcome,
         sent: tuple[Message, ...] = (),
     ) -> None:
@@ -388,7 +369,7 @@ class Attempts:
             attempt.handle.name,
             attempt.step,
             attempt.number,
-            invocation.took,
+            attempt.took,
             outcome,
             attempt.packed,
             attempt.undo,
@@ -398,9 +379,9 @@ class Attempts:
         fold.apply(attempt.run, record)
 
 
-def is_unknown(invocation: Invocation, error: BaseException | None) -> bool:
+def is_unknown(attempt: Attempt, error: BaseException | None) -> bool:
     """Return whether an attempt was cut off by its time limit, its effect therefore unknown."""
-    return isinstance(error, TimeoutError) and invocation.timeout_s is not None
+    return isinstance(error, TimeoutError) and attempt.timeout_s is not None
 
 
-__all__ = ["Attempt", "Attempts", "is_unknown"]
+__all__ = ["Attempt", "Attempts", "Then", "is_unknown"]

@@ -76,7 +76,7 @@ class Engine:
         return continued
 
     def rest(self) -> None:
-        """Load all hosts and execute nothing: for reads, and for operations that are only written."""
+        """Load all hosts and execute nothing: for reads, and operations that only write."""
         self._make_hosts()
         for host in self.hosts:
             host.stopping = True

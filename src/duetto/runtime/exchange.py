@@ -6,13 +6,11 @@ end are one write; where that takes long, the arrival is committed first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from duetto.broker import Acknowledge, Broker
 from duetto.errors import DuettoError
-from duetto.invoker import Invocation
 from duetto.kernel import fold
 from duetto.kernel.advance import advance
 from duetto.kernel.fold import RunState
@@ -44,7 +42,7 @@ from duetto.model.token import (
     parent_of,
 )
 from duetto.model.view import COMPLETED, GUEST, RunRow
-from duetto.runtime.attempts import Attempt, Attempts, is_unknown
+from duetto.runtime.attempts import Attempt, Attempts, Then, is_unknown
 from duetto.runtime.cause import Cause
 from duetto.runtime.desk import Desk, Held
 from duetto.runtime.tokens import Tokens
@@ -279,30 +277,25 @@ class Exchange:
             command.path,
             command.step,
             handle,
-            self._ended(message, command),
+            self._ended(command),
             packed=command.args,
         )
         if 0 < command.deadline <= desk.clock.now_ms():
             error = desk.codec.error(TimeoutError("the command came after its deadline"))
-            idle = Invocation(handle.body, (), {}, context=None, owner=attempt)
-            self.answer(attempt, idle, command, Failed(error))
+            self.answer(attempt, command, Failed(error))
             return
         call = handle.call(handle.unpack(command.args))
         self.attempts.invoke(attempt, *call, deadline_ms=command.deadline)
 
-    def _ended(
-        self, message: Message, command: Command
-    ) -> Callable[[Attempt, Invocation, Any, BaseException | None], None]:
+    def _ended(self, command: Command) -> Then:
         """Return what takes the end of an attempt at a command: retry it, or answer."""
 
-        def ended(
-            attempt: Attempt, invocation: Invocation, result: Any, error: BaseException | None
-        ) -> None:
-            if error is not None and self.attempts.again(attempt, invocation, error):
+        def ended(attempt: Attempt, result: Any, error: BaseException | None) -> None:
+            if error is not None and self.attempts.again(attempt, error):
                 return
             outcome = self.attempts.outcome(attempt.handle, result, error)
-            unknown = is_unknown(invocation, error) and not command.undo
-            self.answer(attempt, invocation, command, outcome, unknown=unknown)
+            unknown = is_unknown(attempt, error) and not command.undo
+            self.answer(attempt, command, outcome, unknown=unknown)
             if not command.undo:
                 self.attempts.settled(attempt.place, outcome)
 
@@ -339,11 +332,10 @@ class Exchange:
             command.path,
             command.step,
             undo,
-            self._ended(message, command),
+            self._ended(command),
             packed=args,
             undo=True,
         )
-        idle = Invocation(undo.body, (), {}, context=None, owner=attempt)
         match outcome:
             case Completed(value):
                 call = handle.undo_call(handle.result.decode(value.data), args)
@@ -351,14 +343,13 @@ class Exchange:
             case None:
                 unsettled = f"whether {command.task} took effect is unknown"
                 error = desk.codec.error(TimeoutError(unsettled))
-                self.answer(attempt, idle, command, Failed(error), unknown=True)
+                self.answer(attempt, command, Failed(error), unknown=True)
             case _:
-                self.answer(attempt, idle, command, Completed(NONE))
+                self.answer(attempt, command, Completed(NONE))
 
     def answer(
         self,
         attempt: Attempt,
-        invocation: Invocation,
         command: Command,
         outcome: Outcome,
         *,
@@ -369,7 +360,7 @@ class Exchange:
         body = Answer(command.path, command.step, command.token, outcome, command.undo, unknown)
         reply = self.desk.message(run, command.reply_to, body)
         held = self.held_commands.pop((run.id, command.path, command.step, command.undo), None)
-        self.attempts.keep_key(attempt, invocation, outcome, (reply,))
+        self.attempts.keep_key(attempt, outcome, (reply,))
         self.send(run, reply)
         for acknowledge in held.acknowledge if held is not None else ():
             self.desk.after_commit(acknowledge)

@@ -51,7 +51,7 @@ from duetto.model.token import (
 )
 from duetto.model.view import CANCELLED, COMPLETED, FAILED
 from duetto.observer import Observer, RunEnded, TokenParked
-from duetto.runtime.attempts import Attempts
+from duetto.runtime.attempts import Attempt, Attempts
 from duetto.runtime.cause import Cause
 from duetto.runtime.desk import Desk
 from duetto.runtime.exchange import Exchange
@@ -109,6 +109,7 @@ class Host(Desk):
 
     def submit(self, invocation: Invocation) -> None:
         assert self.invoker is not None, "the host was not started"
+        assert isinstance(invocation, Attempt), "a host runs attempts"
         self.attempts.submit(invocation, self.invoker)
 
     # -- advancing
@@ -130,7 +131,7 @@ class Host(Desk):
         """A task that is interrupted may have to be settled: with the arguments that it had."""
         cause.step = token.step
         running = self.attempts.running.get((run.id, token.path, token.step))
-        cause.args = running[0].packed if running is not None else self.attempts.packed(token)
+        cause.args = running.packed if running is not None else self.attempts.packed(token)
 
     def take(self, run: RunState, token: Token, transition: Transition, cause: Cause) -> None:
         """Write the transition of a token, and follow what it leads to within the same commit."""
@@ -252,7 +253,7 @@ class Host(Desk):
             run.tokens[token.path] = token
             self._depart(run, token, cascade)
             return change
-        if not self._is_pure(token):
+        if not effect.pure:
             rest = OnTask(packed, effect.attempt, effect.due)
             run.tokens[token.path] = fold.resting(token, rest)
             change = with_rest(change, rest)
@@ -260,9 +261,6 @@ class Host(Desk):
         if message is not None:
             cascade.sent.append(message)
         return change
-
-    def _is_pure(self, token: Token) -> bool:
-        return self.programs.program(token.definition).regions[token.region][token.node].pure
 
     def _depart(self, run: RunState, token: Token, cascade: Cascade) -> None:
         """Let a token travel: it leaves in this commit, and its trail stays."""

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from duetto.errors import NotFound
-from duetto.invoker import Invocation
 from duetto.kernel import fold, journal
 from duetto.kernel.fold import Key, RunState
 from duetto.model.effect import CallUndo, Undone
@@ -29,7 +28,7 @@ from duetto.runtime.timers import Timers
 from duetto.runtime.tokens import Tokens
 from duetto.store import unseal
 
-Then = Callable[[Outcome | None, bytes], None]
+Settled = Callable[[Outcome | None, bytes], None]
 """Takes how a task ended (None: it stays unknown) and its packed arguments."""
 
 
@@ -81,7 +80,7 @@ class Undoing:
     # -- settling
 
     def settle(
-        self, run: RunState, entry: Entry, handle: TaskHandle, then: Then, args: bytes = b""
+        self, run: RunState, entry: Entry, handle: TaskHandle, then: Settled, args: bytes = b""
     ) -> None:
         """Find out how a task ended; where that is unknown, let it end (PROTOCOL, rule 6)."""
         key = self.key(run, entry.path, entry.step)
@@ -98,24 +97,22 @@ class Undoing:
             self._let_end(run, entry, handle, then, args)
 
     def _let_end(
-        self, run: RunState, entry: Entry, handle: TaskHandle, then: Then, args: bytes
+        self, run: RunState, entry: Entry, handle: TaskHandle, then: Settled, args: bytes
     ) -> None:
         """Look an interrupted task up where it can be, else run it again under its key."""
 
-        def ended(
-            attempt: Attempt, invocation: Invocation, result: Any, error: BaseException | None
-        ) -> None:
-            if error is not None and self.attempts.again(attempt, invocation, error):
+        def ended(attempt: Attempt, result: Any, error: BaseException | None) -> None:
+            if error is not None and self.attempts.again(attempt, error):
                 return
             if handle.look_up is not None and error is None and result is None:
                 error = NotFound("The task never took effect.")
             outcome = self.attempts.outcome(handle, result, error)
-            known = not is_unknown(invocation, error) and (
+            known = not is_unknown(attempt, error) and (
                 handle.look_up is None or not isinstance(outcome, Failed) or result is None
             )
             if known:
                 attempt.handle = handle
-                self.attempts.keep_key(attempt, invocation, outcome)
+                self.attempts.keep_key(attempt, outcome)
             then(outcome if known else None, args)
             self.attempts.settled(attempt.place, outcome)
 
@@ -190,9 +187,7 @@ class Undoing:
             note = f"{entry.task} had no effect"
             self.tokens.advance(run, path, Undone(), Cause("undone", note=note))
 
-    def _ended(
-        self, attempt: Attempt, invocation: Invocation, result: Any, error: BaseException | None
-    ) -> None:
+    def _ended(self, attempt: Attempt, result: Any, error: BaseException | None) -> None:
         """A compensation ended; one that fails for good parks its token (PROTOCOL, rule 9)."""
         run, path = attempt.run, attempt.token
         token = run.tokens.get(path) if path is not None else None
@@ -204,7 +199,7 @@ class Undoing:
         if error is None:
             note = f"{name} attempt {attempt.number}"
             self.tokens.advance(run, token.path, Undone(), Cause("undone", note=note))
-        elif not self.attempts.again(attempt, invocation, error):
+        elif not self.attempts.again(attempt, error):
             reason = f"the compensation {name} failed {attempt.number} times: {error}"
             self.tokens.park(run, token, reason, self.desk.codec.error(error))
 
