@@ -15,8 +15,18 @@ from tests.codec import values as v
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+def a_decimal(sign: int, digits: tuple[int, ...], exponent: int) -> Decimal:
+    return Decimal((sign, digits, exponent))
+
+
+def zoned(at: Any, fold: int, zone: Any) -> Any:
+    return at.replace(fold=fold, tzinfo=zone)
+
+
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False) | st.builds(
-    lambda sign, digits, exponent: Decimal((sign, digits, exponent)),
+    a_decimal,
     st.integers(0, 1),
     st.lists(st.integers(0, 9), min_size=1, max_size=30).map(tuple),
     st.integers(-400, 400),
@@ -24,13 +34,13 @@ DECIMALS = st.decimals(allow_nan=False, allow_infinity=False) | st.builds(
 OFFSETS = st.integers(-86399, 86399).map(lambda s: timezone(timedelta(seconds=s)))
 ZONES = st.sampled_from([ZoneInfo("Europe/London"), ZoneInfo("America/New_York"), UTC])
 DATETIMES = st.builds(
-    lambda at, fold, zone: at.replace(fold=fold, tzinfo=zone),
+    zoned,
     st.datetimes(),
     st.integers(0, 1),
     st.none() | OFFSETS | ZONES,
 )
 TIMES = st.builds(
-    lambda at, fold, zone: at.replace(fold=fold, tzinfo=zone),
+    zoned,
     st.times(),
     st.integers(0, 1),
     st.none() | OFFSETS | ZONES,

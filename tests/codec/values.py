@@ -173,7 +173,7 @@ class Holder(msgspec.Struct, Generic[T]):
 @attrs.define
 class Attr:
     a: int
-    b: list[str] = attrs.field(factory=list)
+    b: list[str] = attrs.field(factory=list[str])
 
 
 @attrs.frozen(cache_hash=True)
@@ -185,7 +185,7 @@ class Solid:
 @attrs.define
 class Checked:
     a: int = attrs.field(converter=int)
-    log: list[str] = attrs.field(factory=list, init=False)
+    log: list[str] = attrs.field(factory=list[str], init=False)
 
     def __attrs_post_init__(self) -> None:
         self.log.append("made")

@@ -51,7 +51,7 @@ def describe(annotation: Any) -> TypeRef:
     special = _special(plain)
     if special is not None:
         return special
-    origin, args = typing.get_origin(plain), typing.get_args(plain)
+    origin, args = parts_of(plain)
     if origin in (typing.Union, types.UnionType):
         return TypeRef("union", tuple(describe(arg) for arg in args))
     if origin is Literal:
@@ -61,6 +61,15 @@ def describe(annotation: Any) -> TypeRef:
     if origin is not None:
         return _generic(origin, args)
     return _abstract(plain, (Any, Any)) or TypeRef(_class_name(plain))
+
+
+def parts_of(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Return the generic and the arguments of an annotation, or (None, ())."""
+    # pydantic makes a class of its own for each specialisation of a generic model.
+    model: dict[str, Any] = getattr(annotation, "__pydantic_generic_metadata__", {})
+    if isinstance(annotation, type) and model.get("origin"):
+        return model["origin"], model["args"]
+    return typing.get_origin(annotation), typing.get_args(annotation)
 
 
 def stripped(annotation: Any) -> Any:

@@ -27,7 +27,7 @@ from duetto.codecs.msgpack.containers import (
 from duetto.codecs.msgpack.dynamic import dynamic_shape
 from duetto.codecs.msgpack.families import Family, family_of
 from duetto.codecs.msgpack.scalars import SCALARS, enum_shape, literal_shape
-from duetto.codecs.msgpack.shape import EXPECTED, Misfit, Shape
+from duetto.codecs.msgpack.shape import EXPECTED, Misfit, Room, Shape
 from duetto.codecs.msgpack.unions import union_shape
 from duetto.errors import DefinitionError
 from duetto.model.definition import TypeRef
@@ -156,7 +156,7 @@ class Shapes:
         return fixed_shape(kind, kind.__name__, shapes, tuple(f".{name}" for name in names))
 
     def _exception(self, kind: type[BaseException]) -> Shape:
-        def pack(value: Any, room: int) -> Any:
+        def pack(value: Any, room: Room) -> Any:
             if not isinstance(value, kind):
                 raise Misfit(value, kind.__name__)
             return self.dynamic.pack(value, room)

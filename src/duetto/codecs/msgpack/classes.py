@@ -14,7 +14,17 @@ from duetto.codecs.msgpack.families import (
     checked_extras,
     pydantic_state,
 )
-from duetto.codecs.msgpack.shape import NOT_NATIVE, Check, Misfit, Shape, entered, kind_of
+from duetto.codecs.msgpack.shape import (
+    NOT_NATIVE,
+    Check,
+    Misfit,
+    Pack,
+    Room,
+    Shape,
+    Unpack,
+    entered,
+    kind_of,
+)
 
 Part = tuple[FieldOf, Shape]
 Parts = tuple[Part, ...]
@@ -42,13 +52,13 @@ def class_shape(
     )
 
 
-def _packing(family: Family, label: str, parts: Parts, dynamic: Shape) -> Callable[[Any, int], Any]:
+def _packing(family: Family, label: str, parts: Parts, dynamic: Shape) -> Pack:
     kind = family.kind
     check_extras = checked_extras(kind, [field.name for field in family.fields])
     head: dict[str, Any] = dict([family.tag] if family.tag else [])
     steps = [(field.name, field.stored, shape.pack) for field, shape in parts]
 
-    def pack(value: Any, room: int) -> Any:
+    def pack(value: Any, room: Room) -> Any:
         if kind_of(value) is not kind:
             raise _other_class(kind, label, value)
         inside = entered(value, room)
@@ -70,7 +80,7 @@ def _packing(family: Family, label: str, parts: Parts, dynamic: Shape) -> Callab
     return pack
 
 
-def _pack_state(value: Any, wire: dict[str, Any], dynamic: Shape, room: int) -> None:
+def _pack_state(value: Any, wire: dict[str, Any], dynamic: Shape, room: Room) -> None:
     if state := pydantic_state(value):
         wire[PYDANTIC_STATE] = dynamic.pack(state, room)
 
@@ -85,7 +95,7 @@ def _other_class(kind: type[Any], label: str, value: Any) -> Misfit:
     return Misfit(value, label)
 
 
-def _unpacking(family: Family, label: str, parts: Parts, dynamic: Shape) -> Callable[[Any], Any]:
+def _unpacking(family: Family, label: str, parts: Parts, dynamic: Shape) -> Unpack:
     def unpack(wire: Any) -> Any:
         if kind_of(wire) is not dict:
             raise Misfit(wire, label)

@@ -12,6 +12,7 @@ from duetto.codecs.msgpack.shape import (
     Check,
     Misfit,
     Pack,
+    Room,
     Shape,
     Unpack,
     entered,
@@ -26,7 +27,7 @@ def native_of(shapes: Iterable[Shape], build: Callable[[list[Any]], Any]) -> Any
     return NOT_NATIVE if NOT_NATIVE in natives else build(natives)
 
 
-def pack_each(values: Iterable[Any], pack: Pack, room: int) -> list[Any]:
+def pack_each(values: Iterable[Any], pack: Pack, room: Room) -> list[Any]:
     """Pack every element. Elements and their index are looked at again only for an error."""
     packed: list[Any] = []
     try:
@@ -54,10 +55,10 @@ def list_shape(item: Shape) -> Shape:
     """Return the shape of `list[item]`."""
     label = f"list[{item.label}]"
 
-    def pack(value: Any, room: int) -> Any:
+    def pack(value: Any, room: Room) -> Any:
         if kind_of(value) is not list:
             raise Misfit(value, label, "convert it with `list(…)`")
-        return pack_each(value, item.pack, entered(value, room))
+        return pack_each(value, item.pack, entered(value, room, len(value)))
 
     return Shape(
         label,
@@ -74,10 +75,10 @@ def tuple_shape(item: Shape) -> Shape:
     """Return the shape of `tuple[item, ...]`. Packed as a tuple, since it may be a key."""
     label = f"tuple[{item.label}, ...]"
 
-    def pack(value: Any, room: int) -> Any:
+    def pack(value: Any, room: Room) -> Any:
         if kind_of(value) is not tuple:
             raise Misfit(value, label, "convert it with `tuple(…)`")
-        return tuple(pack_each(value, item.pack, entered(value, room)))
+        return tuple(pack_each(value, item.pack, entered(value, room, len(value))))
 
     return Shape(
         label,
@@ -99,10 +100,10 @@ def fixed_shape(
     count = len(items)
     make: Callable[[list[Any]], Any] = getattr(kind, "_make", kind)
 
-    def pack(value: Any, room: int) -> Any:
+    def pack(value: Any, room: Room) -> Any:
         if kind_of(value) is not kind or len(value) != count:
             raise Misfit(value, label)
-        return tuple(_pack_parts(value, items, steps, entered(value, room)))
+        return tuple(_pack_parts(value, items, steps, entered(value, room, count)))
 
     def unpack(wire: Any) -> Any:
         if kind_of(wire) not in ARRAYS or len(wire) != count:
@@ -128,7 +129,7 @@ def fixed_shape(
 
 
 def _pack_parts(
-    values: Iterable[Any], items: tuple[Shape, ...], steps: tuple[str, ...], room: int
+    values: Iterable[Any], items: tuple[Shape, ...], steps: tuple[str, ...], room: Room
 ) -> list[Any]:
     packed: list[Any] = []
     try:
@@ -172,10 +173,10 @@ def set_shape(kind: type[Any], item: Shape) -> Shape:
     """
     label = f"{kind.__name__}[{item.label}]"
 
-    def pack(value: Any, room: int) -> Any:
+    def pack(value: Any, room: Room) -> Any:
         if kind_of(value) is not kind:
             raise Misfit(value, label)
-        inside = entered(value, room)
+        inside = entered(value, room, len(value))
         return sorted_wires([_in_set(element, item.pack, inside) for element in value])
 
     def unpack(wire: Any) -> Any:
@@ -207,7 +208,7 @@ def sorted_wires(wires: list[Any]) -> Any:
     return tuple(sorted(wires, key=ENCODE))
 
 
-def _in_set(element: Any, pack: Pack, room: int) -> Any:
+def _in_set(element: Any, pack: Pack, room: Room) -> Any:
     try:
         return pack(element, room)
     except Misfit as misfit:
@@ -218,15 +219,23 @@ PLAIN_KEYS = frozenset({str, int, float, bool, bytes, type(None)})
 """What msgpack has as the key of a map in any case."""
 
 
+ANYTHING = frozenset({"any"})
+"""What a value of unknown type is stored as; where it is a key, checks look at its own type."""
+
+
 def dict_shape(key: Shape, value: Shape) -> Shape:
     """Return the shape of `dict[key, value]`: a map, or pairs where a packed key is none."""
     label = f"dict[{key.label}, {value.label}]"
+    native = native_of([key, value], lambda natives: dict[natives[0], natives[1]])
+    if not key.flat and key.wires != ANYTHING:
+        native = NOT_NATIVE
     check_keys, check_values = uniform(key.checks), uniform(value.checks)
 
-    def pack(mapping: Any, room: int) -> Any:
+    def pack(mapping: Any, room: Room) -> Any:
         if kind_of(mapping) is not dict:
             raise Misfit(mapping, label, "convert it with `dict(…)`")
-        return pack_mapping(mapping, key.pack, value.pack, entered(mapping, room), flat=key.flat)
+        inside = entered(mapping, room, len(mapping))
+        return pack_mapping(mapping, key.pack, value.pack, inside, flat=key.flat)
 
     return Shape(
         label,
@@ -234,13 +243,13 @@ def dict_shape(key: Shape, value: Shape) -> Shape:
         lambda wire: unpack_mapping(wire, key.unpack, value.unpack, label),
         frozenset({dict}),
         frozenset({"map"} if key.flat else {"map", "array"}),
-        native_of([key, value], lambda natives: dict[natives[0], natives[1]]),
+        native,
         {dict: lambda mapping: check_keys(mapping) and check_values(mapping.values())},
     )
 
 
 def pack_mapping(
-    mapping: dict[Any, Any], pack_key: Pack, pack_value: Pack, room: int, *, flat: bool
+    mapping: dict[Any, Any], pack_key: Pack, pack_value: Pack, room: Room, *, flat: bool
 ) -> Any:
     """Return a packed dict, as a dict where all of its packed keys may be keys."""
     pairs = [
@@ -251,14 +260,14 @@ def pack_mapping(
     return pairs
 
 
-def _pack_key(key: Any, pack: Pack, room: int) -> Any:
+def _pack_key(key: Any, pack: Pack, room: Room) -> Any:
     try:
         return pack(key, room)
     except Misfit as misfit:
         raise misfit.at("{key}") from None
 
 
-def _pack_at(key: Any, value: Any, pack: Pack, room: int) -> Any:
+def _pack_at(key: Any, value: Any, pack: Pack, room: Room) -> Any:
     try:
         return pack(value, room)
     except Misfit as misfit:
@@ -291,7 +300,7 @@ def typed_dict_shape(kind: Any, items: dict[str, Shape], required: frozenset[str
     """Return the shape of a TypedDict: its keys and no others."""
     label: str = kind.__name__
 
-    def pack(value: Any, room: int) -> Any:
+    def pack(value: Any, room: Room) -> Any:
         if kind_of(value) is not dict:
             raise Misfit(value, label)
         if strange := [key for key in value if kind_of(key) is not str or key not in items]:

@@ -8,6 +8,7 @@ from typing import Any, cast
 from msgspec.msgpack import Ext
 
 from duetto.codecs.msgpack.containers import (
+    ANYTHING,
     PLAIN_KEYS,
     hashed,
     pack_each,
@@ -16,7 +17,16 @@ from duetto.codecs.msgpack.containers import (
     unpack_mapping,
 )
 from duetto.codecs.msgpack.scalars import SCALARS
-from duetto.codecs.msgpack.shape import ENCODE, EXPECTED, Misfit, Shape, entered, kind_of, uniform
+from duetto.codecs.msgpack.shape import (
+    ENCODE,
+    EXPECTED,
+    Misfit,
+    Room,
+    Shape,
+    entered,
+    kind_of,
+    uniform,
+)
 
 TUPLE, SET, FROZENSET, PAIRS, SCALAR, CLASS, ERROR = range(1, 8)
 """The codes of the extensions; each holds msgpack again. They are in stored values: only add."""
@@ -30,7 +40,7 @@ NAMED_SCALARS = {
 NATIVE_KEYS = PLAIN_KEYS - {float}
 """Keys that need no look at their value."""
 
-NATIVE_LEVELS_MAX = 16
+NATIVE_LEVELS_MAX = 8
 """Levels of lists and dicts that are proved plain at once; deeper ones are packed one by one."""
 
 
@@ -47,7 +57,7 @@ def dynamic_shape(
     `class_of` returns the name and shape of a class, or raises Misfit.
     """
 
-    def pack(value: Any, room: int) -> Any:
+    def pack(value: Any, room: Room) -> Any:
         packing = packers.get(kind_of(value))
         if packing is not None:
             return packing(value, room)
@@ -73,7 +83,7 @@ def dynamic_shape(
         return extensions[code](decode(data))
 
     plain = _plain_checks()
-    shape = Shape("Any", pack, _same, None, frozenset({"any"}), Any, plain)
+    shape = Shape("Any", pack, _same, None, ANYTHING, Any, plain)
     return shape, hook
 
 
@@ -97,15 +107,18 @@ def _unpack_named(wire: Any, find: Callable[[str], Shape | None]) -> Any:
     return shape.unpack(value)
 
 
-def _packers(pack: Callable[[Any, int], Any]) -> dict[type[Any], Callable[[Any, int], Any]]:
+def _packers(pack: Callable[[Any, Room], Any]) -> dict[type[Any], Callable[[Any, Room], Any]]:
     """Return how the values of each type are packed that need no name."""
     element = Shape(EXPECTED, pack, _same, None, frozenset())
 
-    def pack_dict(value: Any, room: int) -> Any:
-        wire = pack_mapping(value, pack, pack, entered(value, room), flat=False)
+    def pack_all(value: Any, room: Room) -> Any:
+        return pack_each(value, pack, entered(value, room, len(value)))
+
+    def pack_dict(value: Any, room: Room) -> Any:
+        wire = pack_mapping(value, pack, pack, entered(value, room, len(value)), flat=False)
         return wire if kind_of(wire) is dict else Ext(PAIRS, ENCODE(wire))
 
-    def extended(code: int, inner: Callable[[Any, int], Any]) -> Callable[[Any, int], Any]:
+    def extended(code: int, inner: Callable[[Any, Room], Any]) -> Callable[[Any, Room], Any]:
         return lambda value, room: Ext(code, ENCODE(inner(value, room)))
 
     return {
@@ -115,15 +128,15 @@ def _packers(pack: Callable[[Any, int], Any]) -> dict[type[Any], Callable[[Any, 
             for kind, shape in SCALARS.items()
             if kind not in PLAIN
         },
-        list: lambda value, room: pack_each(value, pack, entered(value, room)),
+        list: pack_all,
         dict: pack_dict,
-        tuple: extended(TUPLE, lambda value, room: pack_each(value, pack, entered(value, room))),
+        tuple: extended(TUPLE, pack_all),
         set: extended(SET, set_shape(set, element).pack),
         frozenset: extended(FROZENSET, set_shape(frozenset, element).pack),
     }
 
 
-def _pack_scalar(name: str, shape: Shape) -> Callable[[Any, int], Any]:
+def _pack_scalar(name: str, shape: Shape) -> Callable[[Any, Room], Any]:
     return lambda value, room: Ext(SCALAR, ENCODE((name, shape.pack(value, room))))
 
 

@@ -60,10 +60,29 @@ def message_of(error: BaseException) -> str:
 
 
 def _packed(error: BaseException, pack: PackPair) -> bytes:
+    attributes = dict(vars(error))
+    for name in slots_of(error):
+        if (value := getattr(error, name, None)) is not None:
+            attributes[name] = value
     try:
-        return pack((error.args, dict(vars(error))))
+        return pack((error.args, attributes))
     except DuettoError:
         return b""
+
+
+def slots_of(error: BaseException) -> frozenset[str]:
+    """Return what Python's own classes keep outside of `args` and `__dict__`."""
+    return frozenset(
+        name for kind, names in SLOTS.items() if isinstance(error, kind) for name in names
+    )
+
+
+SLOTS: dict[type[Exception], tuple[str, ...]] = {
+    OSError: ("filename", "filename2"),
+    ImportError: ("name", "path"),
+    NameError: ("name",),
+    AttributeError: ("name",),
+}
 
 
 def trace_of(trace: TracebackType | None) -> str:
@@ -104,6 +123,8 @@ def _rebuilt(error: Error, symbols: Symbols, unpack: UnpackPair) -> BaseExceptio
         exception = kind.__new__(kind, *args)
         _set_up(exception, args)
         exception.args = args
+        for name in slots_of(exception) & attributes.keys():
+            setattr(exception, name, attributes.pop(name))
         vars(exception).update(attributes)
     except (DuettoError, TypeError, ValueError, AttributeError):
         return None

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
-from duetto.codec import ITEMS_MAX, NESTING_MAX
+from duetto.codec import ITEMS_MAX
 from duetto.codecs.msgpack.builder import Shapes
 from duetto.codecs.msgpack.plans import (
     UNREADABLE,
@@ -19,8 +19,8 @@ from duetto.codecs.msgpack.plans import (
     refused,
 )
 from duetto.codecs.msgpack.scalars import SCALARS
-from duetto.codecs.msgpack.shape import ENCODE, Misfit, Shape, kind_of
-from duetto.errors import LimitExceeded
+from duetto.codecs.msgpack.shape import ENCODE, Misfit, Room, Shape, kind_of
+from duetto.errors import LimitExceeded, ValueRefused
 from duetto.model.definition import TypeRef
 
 KEPT = frozenset({str, int, float, bool, bytes, type(None)})
@@ -64,7 +64,7 @@ def items_plan(ref: TypeRef, item: Shape, shapes: Shapes) -> TypedPlan:
 
     def encode(value: Any) -> bytes:
         try:
-            return checked_size(_encode(value, each.encode), label)
+            return checked_size(_encode(value, item, each.encode), label)
         except Misfit as misfit:
             raise refused(misfit, walked) from None
 
@@ -77,24 +77,38 @@ def items_plan(ref: TypeRef, item: Shape, shapes: Shapes) -> TypedPlan:
     return TypedPlan(ref, True, encode, decode)
 
 
-def _encode(value: Any, encode_item: Callable[[Any], bytes]) -> bytes:
+def _encode(value: Any, item: Shape, encode_item: Callable[[Any], bytes]) -> bytes:
     """Return a range or text as it is, and anything else as an array of what it yields."""
     kind = kind_of(value)
-    if kind is range:
+    if kind is range and item.label in ("int", "Any"):
         _checked_count(len(value))
-        return ENCODE({"range": SCALARS[range].pack(value, NESTING_MAX)})
-    if kind is str:
+        return ENCODE({"range": SCALARS[range].pack(value, Room())})
+    if kind is str and item.label in ("str", "Any"):
         _checked_count(len(value))
-        return ENCODE({"text": SCALARS[str].pack(value, NESTING_MAX)})
+        return ENCODE({"text": SCALARS[str].pack(value, Room())})
     try:
         walk = iter(cast("Iterable[Any]", value))
     except TypeError:
         raise Misfit(
             value, "something to iterate over", "loop over a list, a dict, a range, …"
         ) from None
-    parts = [encode_item(element) for element in islice(walk, ITEMS_MAX + 1)]
+    parts: list[bytes] = []
+    for element in islice(walk, ITEMS_MAX + 1):
+        try:
+            parts.append(encode_item(element))
+        except ValueRefused:
+            # Once more, for its place; what is refused once is refused again.
+            raise _misfit(element, item).at(f"[{len(parts)}]") from None
     _checked_count(len(parts))
     return array_of(parts)
+
+
+def _misfit(element: Any, item: Shape) -> Misfit:
+    try:
+        item.pack(element, Room())
+    except Misfit as misfit:
+        return misfit
+    return Misfit(element, item.label)
 
 
 def _checked_count(count: int) -> None:

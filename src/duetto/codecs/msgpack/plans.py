@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from duetto.codec import NESTING_MAX, VALUE_BYTES_MAX
+from duetto.codec import VALUE_BYTES_MAX
 from duetto.codecs.msgpack.builder import Shapes
-from duetto.codecs.msgpack.shape import ENCODE, NOT_NATIVE, Misfit, Shape, kind_of
-from duetto.errors import DuettoError, LimitExceeded, StoreDamaged, ValueRefused
+from duetto.codecs.msgpack.shape import ENCODE, NOT_NATIVE, Misfit, Room, Shape, kind_of, too_big
+from duetto.errors import DuettoError, StoreDamaged, ValueRefused
 from duetto.model.definition import TypeRef
 
 UINT64 = b"\xcf"
@@ -60,12 +60,7 @@ def plan_of(ref: TypeRef | None, shape: Shape, shapes: Shapes) -> TypedPlan:
 def checked_size(data: bytes, label: str) -> bytes:
     """Return the bytes of a value, unless they are too many."""
     if len(data) > VALUE_BYTES_MAX:
-        raise LimitExceeded(
-            "A value is too big to be stored.",
-            found=f"{len(data):,} bytes of {label}",
-            expected=f"at most {VALUE_BYTES_MAX:,} bytes (VALUE_BYTES_MAX)",
-            do="keep it in a file or database of yours, and pass its name",
-        )
+        raise too_big(f"{len(data):,} bytes of {label}")
     return data
 
 
@@ -74,7 +69,7 @@ def packing(shape: Shape) -> Callable[[Any], bytes]:
 
     def encode(value: Any) -> bytes:
         try:
-            data = ENCODE(shape.pack(value, NESTING_MAX))
+            data = ENCODE(shape.pack(value, Room()))
         except Misfit as misfit:
             raise refused(misfit, shape) from None
         return checked_size(data, shape.label)

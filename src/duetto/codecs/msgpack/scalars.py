@@ -21,12 +21,16 @@ from duetto.codecs.msgpack.shape import (
     NOT_NATIVE,
     Check,
     Misfit,
+    Room,
     Shape,
     kind_of,
     shortened,
 )
 
 NONE_TYPE = type(None)
+
+ROOM = Room()
+"""What scalars do not look at."""
 
 
 def _exactly(kind: type, expected: str, value: Any) -> Any:
@@ -43,15 +47,15 @@ def _advice(kind: type, value: Any) -> str:
     return ""
 
 
-def _none(value: Any, _: int = 0) -> Any:
+def _none(value: Any, _: Room = ROOM) -> Any:
     return _exactly(NONE_TYPE, "None", value)
 
 
-def _bool(value: Any, _: int = 0) -> Any:
+def _bool(value: Any, _: Room = ROOM) -> Any:
     return _exactly(bool, "bool", value)
 
 
-def pack_text(value: Any, _: int = 0) -> Any:
+def pack_text(value: Any, _: Room = ROOM) -> Any:
     """Check text: exact, and without half of a surrogate pair."""
     _exactly(str, "str", value)
     try:
@@ -65,7 +69,7 @@ def pack_text(value: Any, _: int = 0) -> Any:
     return value
 
 
-def pack_int(value: Any, _: int = 0) -> Any:
+def pack_int(value: Any, _: Room = ROOM) -> Any:
     """Check an integer: exact, and of 64 bits."""
     _exactly(int, "int", value)
     if not INT_MIN <= value <= INT_MAX:
@@ -73,7 +77,7 @@ def pack_int(value: Any, _: int = 0) -> Any:
     return value
 
 
-def pack_float(value: Any, _: int = 0) -> Any:
+def pack_float(value: Any, _: Room = ROOM) -> Any:
     """Check a float: exact and finite."""
     _exactly(float, "float", value)
     if not math.isfinite(value):
@@ -85,11 +89,11 @@ def _unpack_float(wire: Any) -> float:
     return float(wire) if kind_of(wire) is int else pack_float(wire)
 
 
-def _bytes(value: Any, _: int = 0) -> Any:
+def _bytes(value: Any, _: Room = ROOM) -> Any:
     return _exactly(bytes, "bytes", value)
 
 
-def _pack_bytearray(value: Any, _: int) -> bytes:
+def _pack_bytearray(value: Any, _: Room) -> bytes:
     return bytes(_exactly(bytearray, "bytearray", value))
 
 
@@ -97,7 +101,7 @@ def _unpack_bytearray(wire: Any) -> bytearray:
     return bytearray(_bytes(wire))
 
 
-def _pack_complex(value: Any, _: int) -> Any:
+def _pack_complex(value: Any, _: Room) -> Any:
     _exactly(complex, "complex", value)
     return pack_float(value.real), pack_float(value.imag)
 
@@ -113,7 +117,7 @@ def _parts(wire: Any, count: int, expected: str) -> Any:
     return wire
 
 
-def _pack_range(value: Any, _: int) -> Any:
+def _pack_range(value: Any, _: Room) -> Any:
     _exactly(range, "range", value)
     return pack_int(value.start), pack_int(value.stop), pack_int(value.step)
 
@@ -126,18 +130,24 @@ def _unpack_range(wire: Any) -> range:
         raise Misfit(wire, "range") from None
 
 
-def _pack_fraction(value: Any, _: int) -> str:
-    return str(_exactly(Fraction, "Fraction", value))
+def _pack_fraction(value: Any, _: Room) -> str:
+    _exactly(Fraction, "Fraction", value)
+    try:
+        return f"{value.numerator}/{value.denominator}"
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        raise Misfit(value, "a Fraction of at most 4,300 digits") from None
 
 
 def _unpack_fraction(wire: Any) -> Fraction:
+    # Fraction itself would work out any exponent that the text has.
+    numerator, _, denominator = _exactly(str, "Fraction", wire).partition("/")
     try:
-        return Fraction(_exactly(str, "Fraction", wire))
+        return Fraction(int(numerator), int(denominator))
     except (ValueError, ZeroDivisionError):
         raise Misfit(wire, "Fraction") from None
 
 
-def _pack_decimal(value: Any, _: int) -> Any:
+def _pack_decimal(value: Any, _: Room) -> Any:
     _exactly(Decimal, "Decimal", value)
     if not value.is_finite():
         raise Misfit(value, "a finite Decimal", "use None where there is no number")
@@ -149,7 +159,7 @@ def _unpack_decimal(wire: Any) -> Decimal:
         found = Decimal(_exactly(str, "Decimal", wire))
     except InvalidOperation:
         raise Misfit(wire, "Decimal") from None
-    return _pack_decimal(found, 0)
+    return _pack_decimal(found, ROOM)
 
 
 def _is_finite(value: Any) -> bool:
@@ -167,7 +177,7 @@ def _is_nameless(zone: timezone) -> bool:
 def _instant(kind: type[datetime] | type[time]) -> Shape:
     """Return the shape of a datetime or time: msgspec's own text, or `text[zone;fold=1]`."""
 
-    def pack(value: Any, _: int) -> Any:
+    def pack(value: Any, _: Room) -> Any:
         _exactly(kind, kind.__name__, value)
         if _is_plain_zone(value):
             return value
@@ -246,7 +256,7 @@ def _textual(kind: type, check: Check | None = None) -> Shape:
 
 def _scalar(
     kind: type,
-    pack: Callable[[Any, int], Any],
+    pack: Callable[[Any, Room], Any],
     unpack: Callable[[Any], Any],
     wire: str,
     *,
@@ -298,7 +308,7 @@ def enum_shape(kind: type[enum.Enum]) -> Shape:
     wire_of: dict[Any, Any] = {m: m.value if by_value else m.name for m in members}
     member_of = {wire: member for member, wire in wire_of.items()}
 
-    def pack(value: Any, _: int) -> Any:
+    def pack(value: Any, _: Room) -> Any:
         _exactly(kind, kind.__name__, value)
         if value not in wire_of:
             raise Misfit(value, f"a member of {kind.__name__}")
@@ -327,7 +337,7 @@ def _is_64_bit(value: Any) -> bool:
 
 
 def _flag_shape(kind: type[enum.Flag]) -> Shape:
-    def pack(value: Any, _: int) -> Any:
+    def pack(value: Any, _: Room) -> Any:
         return pack_int(_exactly(kind, kind.__name__, value).value)
 
     def unpack(wire: Any) -> Any:
@@ -361,9 +371,9 @@ def literal_shape(values: tuple[Any, ...]) -> Shape:
     native = all(kind in (str, int, NONE_TYPE) for kind in by_type)
     native = native and all(kind_of(v) is not int or _is_64_bit(v) for v in values)
 
-    def pack(value: Any, _: int) -> Any:
-        group = by_type.get(kind_of(value), {})
-        if value not in group:
+    def pack(value: Any, _: Room) -> Any:
+        group = by_type.get(kind_of(value))
+        if group is None or value not in group:
             raise Misfit(value, label)
         return group[value]
 

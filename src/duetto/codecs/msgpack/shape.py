@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from duetto.codec import NESTING_MAX
+from duetto.codec import NESTING_MAX, VALUE_BYTES_MAX
+from duetto.errors import LimitExceeded
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 """What every store and language keeps as it is."""
@@ -24,7 +25,7 @@ TEXT_SHOWN_MAX = 40
 EXPECTED = "dataclass, msgspec, attrs, pydantic or plain JSON types"
 
 Check = Callable[[Any], bool]
-Pack = Callable[[Any, int], Any]
+Pack = Callable[[Any, "Room"], Any]
 Unpack = Callable[[Any], Any]
 
 
@@ -122,15 +123,43 @@ WIRES: dict[type, str] = {
 """The kinds of msgpack, by what they decode to; a timestamp and other things are `ext`."""
 
 
-def entered(value: Any, room: int) -> int:
-    """Return the levels that are left inside a container. Refuses what is nested too deep."""
-    if room <= 0:
+class Room:
+    """What is left while one value is packed: levels from here on, and parts over all."""
+
+    __slots__ = ("levels", "parts")
+
+    def __init__(self, levels: int = NESTING_MAX, parts: list[int] | None = None) -> None:
+        self.levels = levels
+        self.parts = [VALUE_BYTES_MAX] if parts is None else parts
+
+
+def entered(value: Any, room: Room, size: int = 1) -> Room:
+    """Return the room inside a container of so many parts, if there is any.
+
+    Each part takes a byte at least. They are counted on the way, since a value that holds one
+    part twice at every level is small until it is written out.
+    """
+    parts = room.parts
+    parts[0] -= size
+    if parts[0] < 0:
+        raise too_big(f"more than {VALUE_BYTES_MAX:,} parts of {named(value)}")
+    if room.levels <= 0:
         raise Misfit(
             value,
             f"at most {NESTING_MAX} levels, and no cycle",
             "refer to other values by their ids, or flatten the value",
         )
-    return room - 1
+    return Room(room.levels - 1, parts)
+
+
+def too_big(found: str) -> LimitExceeded:
+    """Return the error for a value above the limit."""
+    return LimitExceeded(
+        "A value is too big to be stored.",
+        found=found,
+        expected=f"at most {VALUE_BYTES_MAX:,} bytes (VALUE_BYTES_MAX)",
+        do="keep it in a file or database of yours, and pass its name",
+    )
 
 
 def uniform(checks: Mapping[type, Check | None]) -> Callable[[Collection[Any]], bool]:

@@ -8,7 +8,16 @@ from typing import Any
 
 import msgspec
 
-from duetto.codecs.msgpack.shape import ARRAYS, NOT_NATIVE, WIRES, Check, Misfit, Shape, kind_of
+from duetto.codecs.msgpack.shape import (
+    ARRAYS,
+    NOT_NATIVE,
+    WIRES,
+    Check,
+    Misfit,
+    Room,
+    Shape,
+    kind_of,
+)
 
 NIL = frozenset({"nil"})
 
@@ -21,7 +30,7 @@ def union_shape(members: dict[str, Shape]) -> Shape:
     others = {name: shape for name, shape in members.items() if shape.wires != NIL}
     tags = {id(shape): None if plain else name for name, shape in others.items()}
 
-    def pack(value: Any, room: int) -> Any:
+    def pack(value: Any, room: Room) -> Any:
         shape, wire = _pack_as_one_of(_candidates(shapes, value), value, room, label)
         tag = tags.get(id(shape))
         return wire if tag is None else (tag, wire)
@@ -102,7 +111,7 @@ def _candidates(shapes: list[Shape], value: Any) -> list[Shape]:
     return [shape for shape in shapes if shape.types is None or kind in shape.types]
 
 
-def _pack_as_one_of(shapes: list[Shape], value: Any, room: int, label: str) -> tuple[Shape, Any]:
+def _pack_as_one_of(shapes: list[Shape], value: Any, room: Room, label: str) -> tuple[Shape, Any]:
     """Return the first member that a value fits, packed. The error is the only member's own."""
     failed: Misfit | None = None
     for shape in shapes:
