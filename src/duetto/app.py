@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, TypeVar, TypeVarTuple
@@ -25,11 +25,11 @@ from duetto.invokers import LocalInvoker
 from duetto.model.placement import Placement, check, parse
 from duetto.observer import Observer
 from duetto.observers import LogObserver
-from duetto.operations import Handle, Operations
+from duetto.operations import Handle, Listener, Operations
 from duetto.runtime.clock import SystemClock
 from duetto.runtime.engine import Engine
 from duetto.runtime.programs import Programs
-from duetto.runtime.tasks import handles
+from duetto.runtime.tasks import TaskHandle, handles
 from duetto.store import Store
 from duetto.stores.memory import MemoryStore
 from duetto.stores.sqlite import SqliteStore
@@ -86,6 +86,7 @@ class App:
         self.codec = MsgpackCodec(self.symbols)
         self.programs = Programs(self.workflows.values(), self.codec, self.symbols)
         self._engine: Engine | None = None
+        self._listener: Listener | None = None
         self._exits: AsyncExitStack | None = None
         self._opened: list[Store] = []
 
@@ -121,8 +122,36 @@ class App:
         tasks = handles(list(self.tasks.values()), self.codec)
         for handle in tasks.values():
             handle.open(opened)
-        engine = Engine(
-            self._stores(),
+        engine = self._new_engine(self._stores(), tasks)
+        self._engine = engine
+        self._operations = Operations(engine)
+        engine.start(LocalInvoker)
+        if self.store_path is not None:
+            self._listener = Listener(self._operations, self.store_path)
+            await self._listener.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._engine is not None, "the app was entered"
+        assert self._exits is not None, "the app was entered"
+        if self._listener is not None:
+            await self._listener.close()
+            self._listener = None
+        await self._engine.stop(STOP_S)
+        self._engine = None
+        self._close_stores()
+        await self._exits.aclose()
+
+    def _new_engine(
+        self, stores: list[tuple[Store, frozenset[str]]], tasks: dict[str, TaskHandle]
+    ) -> Engine:
+        return Engine(
+            stores,
             programs=self.programs,
             tasks=tasks,
             placement=self.placement,
@@ -132,39 +161,85 @@ class App:
             broker=self._broker or InProcessBroker(),
             retention_ms=self._retention_ms,
         )
-        self._engine = engine
-        self._operations = Operations(engine)
-        engine.start(LocalInvoker)
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        assert self._engine is not None and self._exits is not None, "the app was entered"
-        await self._engine.stop(STOP_S)
-        self._engine = None
+    @asynccontextmanager
+    async def at_rest(self, *, read_only: bool) -> AsyncGenerator[Operations]:
+        """Open the stores and execute nothing; what an operation writes goes on when the app runs.
+
+        Reading needs no ownership, so it works beside a running app. Raises StoreBusy and
+        NotFound, and ConfigurationError for an app that keeps its runs in memory.
+        """
+        if self.store_path is None:
+            raise ConfigurationError(
+                f"The app `{self.name}` keeps its runs in memory.",
+                expected="a store in a file",
+                do='give it one: App(store="./name.sqlite")',
+            )
+        tasks = handles(list(self.tasks.values()), self.codec)
+        try:
+            engine = self._new_engine(self._stores(read_only=read_only), tasks)
+            engine.rest()
+            try:
+                yield Operations(engine)
+            finally:
+                await engine.stop(0)
+        finally:
+            self._close_stores()
+
+    def _close_stores(self) -> None:
         for store in self._opened:
             store.close()
         self._opened.clear()
-        await self._exits.aclose()
 
-    def _stores(self) -> list[tuple[Store, frozenset[str]]]:
-        """Return each store with its participants: the app's, and those of services with their own."""
+    @property
+    def store_path(self) -> Path | None:
+        """Where the app's own store is, unless it is in memory or was given open."""
+        if not isinstance(self._store, str | Path) or str(self._store) == "memory:":
+            return None
+        return Path(self._store)
+
+    def configure(
+        self,
+        *,
+        store: str | Path | None = None,
+        placement: str | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        """Change what the app was made with, before it runs; what is None stays."""
+        if self._engine is not None:
+            raise ConfigurationError("The app is running already.", do="configure it before")
+        if store is not None:
+            self._store = store
+        if placement is not None:
+            placed = parse(placement)
+            check(placed, self.services, self.tasks)
+            self.placement = placed
+        if observer is not None:
+            self._observer = observer
+
+    @property
+    def observer(self) -> Observer:
+        """Who is told of signals."""
+        return self._observer
+
+    def _stores(self, *, read_only: bool = False) -> list[tuple[Store, frozenset[str]]]:
+        """Return each store with its participants: the app's, and those with their own."""
         own = {service.name: service.store for service in self.services.values() if service.store}
         shared = frozenset({"", *(name for name in self.services if name not in own)})
-        found = [(self._opened_store(self._store), shared)]
+        found = [(self._opened_store(self._store, read_only), shared)]
         for path in sorted(set(own.values())):
             names = frozenset(name for name, where in own.items() if where == path)
-            found.append((self._opened_store(path), names))
+            found.append((self._opened_store(path, read_only), names))
         return found
 
-    def _opened_store(self, store: str | Path | Store) -> Store:
+    def _opened_store(self, store: str | Path | Store, read_only: bool) -> Store:
         if not isinstance(store, str | Path):
             return store
-        opened: Store = MemoryStore() if str(store) == "memory:" else SqliteStore.open(store)
+        opened: Store
+        if str(store) == "memory:":
+            opened = MemoryStore()
+        else:
+            opened = SqliteStore.open(store, read_only=read_only)
         self._opened.append(opened)
         return opened
 

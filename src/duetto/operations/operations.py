@@ -16,6 +16,7 @@ from duetto.model.token import (
     ROOT,
     Completed,
     Failed,
+    OnChildren,
     OnTask,
     OnUndo,
     Outcome,
@@ -121,11 +122,22 @@ class Operations:
                 id
                 for host in self._engine.hosts
                 for id, run in host.runs.items()
-                if run.home in host.participants and not is_parked(run)
+                if run.home in host.participants and not self.is_parked(id)
             ]
             if not waiting:
                 return
             await self.outcome(waiting[0])
+
+    def is_parked(self, id: str) -> bool:
+        """Return whether nothing of an open run moves here before an operator decides."""
+        rests = [
+            token.rest
+            for host in self._engine.hosts
+            if (run := host.runs.get(id)) is not None
+            for token in run.tokens.values()
+            if not isinstance(token.rest, OnChildren)
+        ]
+        return bool(rests) and all(isinstance(rest, Parked) for rest in rests)
 
     # -- reading
 
@@ -310,11 +322,6 @@ class Operations:
                 do=f"duetto runs show {row.id}",
             )
         return run
-
-
-def is_parked(run: RunState) -> bool:
-    """Return whether nothing of a run moves before an operator decides."""
-    return bool(run.tokens) and all(isinstance(t.rest, Parked) for t in run.tokens.values())
 
 
 async def durable(host: Host) -> None:

@@ -1,0 +1,186 @@
+"""What can be asked of Operations from outside the process, as data, and how it is answered.
+
+Nothing in a request is evaluated: its fields are texts and numbers, and its operation is one of a
+closed list.
+"""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+import msgspec
+from msgspec import Struct
+
+from duetto import errors
+from duetto.errors import DuettoError, NotAllowed
+from duetto.operations.counts import Counts
+from duetto.operations.operations import Operations
+from duetto.store import Query
+
+REQUEST_BYTES_MAX = 1 << 20
+"""Bytes of one request: the largest carries a value to go on with, and values end at 2 MiB."""
+
+
+class Request(
+    Struct, frozen=True, tag_field="operation", tag=str.lower, forbid_unknown_fields=True
+):
+    """One operation, named by its class in lower case."""
+
+
+class Show(Request, frozen=True):
+    id: str
+
+
+class List(Request, frozen=True):
+    workflow: str = ""
+    statuses: tuple[int, ...] = ()
+    tag: str = ""
+    since: int = 0
+    until: int = 0
+    limit: int = 100
+
+
+class History(Request, frozen=True):
+    id: str
+
+
+class Explain(Request, frozen=True):
+    id: str
+
+
+class Cancel(Request, frozen=True):
+    id: str
+
+
+class Retry(Request, frozen=True):
+    id: str
+
+
+class Resume(Request, frozen=True):
+    id: str
+    path: str = ""
+
+
+class Skip(Request, frozen=True):
+    id: str
+    path: str = ""
+    value: Any = None
+
+
+class Restart(Request, frozen=True):
+    id: str
+    new_id: str | None = None
+
+
+AnyRequest = Show | List | History | Explain | Cancel | Retry | Resume | Skip | Restart
+READS = (Show, List, History, Explain)
+REQUESTS: tuple[type[Request], ...] = (*READS, Cancel, Retry, Resume, Skip, Restart)
+
+
+NOTHING = msgspec.Raw(b"null")
+
+
+class Shown(Struct, frozen=True):
+    """A run, as JSON has it, with what it cost."""
+
+    run: object
+    counts: Counts
+
+
+class Reply(Struct, frozen=True, omit_defaults=True):
+    """`answer` is JSON; `error` is the class of an error, with the parts of its text."""
+
+    answer: msgspec.Raw = NOTHING
+    error: str = ""
+    message: str = ""
+    found: str = ""
+    expected: str = ""
+    do: str = ""
+
+
+async def answer(operations: Operations, request: AnyRequest) -> object:
+    """Return the answer, of what JSON has a form for. Raises what the operation raises."""
+    match request:
+        case Show(id):
+            return Shown(plain(operations.show(id)), operations.counts(id))
+        case List(workflow, statuses, tag, since, until, limit):
+            query = Query(workflow, statuses, tag, since, until, limit=limit)
+            return [plain(view) for view in operations.list(query)]
+        case History(id):
+            return operations.history(id)
+        case Explain(id):
+            return operations.explain(id)
+        case Cancel(id):
+            return await operations.cancel(id)
+        case Retry(id):
+            return await operations.retry(id)
+        case Resume(id, path):
+            return await operations.resume(id, path)
+        case Skip(id, path, value):
+            return await operations.skip(id, path, value)
+        case Restart(id, new_id):
+            return await operations.restart(id, new_id)
+        case _:
+            assert_never(request)
+
+
+def plain(value: object) -> object:
+    """Return a value as JSON has it; what JSON has no form for as text."""
+    try:
+        return msgspec.to_builtins(value, str_keys=True, enc_hook=shown)
+    except (TypeError, ValueError, RecursionError):
+        if isinstance(value, Struct):
+            fields = msgspec.structs.asdict(value)
+            return {name: plain(each) for name, each in fields.items()}
+        return repr(value)
+
+
+def shown(value: object) -> object:
+    """Return what stands for a value of a class that JSON does not know."""
+    dump = getattr(value, "model_dump", None)
+    return dump(mode="json") if callable(dump) else repr(value)
+
+
+async def reply(operations: Operations, line: bytes) -> bytes:
+    """Return the reply to one line, which may be anything."""
+    try:
+        request = msgspec.json.decode(line, type=AnyRequest)
+        found = Reply(msgspec.Raw(msgspec.json.encode(await answer(operations, request))))
+    except msgspec.MsgspecError as error:
+        found = refused(unknown_request(str(error)))
+    except DuettoError as error:
+        found = refused(error)
+    return msgspec.json.encode(found)
+
+
+def unknown_request(found: str) -> NotAllowed:
+    """Return the error for a line that is no request."""
+    names = sorted(kind.__name__.lower() for kind in REQUESTS)
+    return NotAllowed(
+        "The request is none that is known here.",
+        found=found,
+        expected=f"one of: {', '.join(names)}",
+        do="use a `duetto` of the same version as the app",
+    )
+
+
+def refused(error: DuettoError) -> Reply:
+    """Return an error as a reply."""
+    kind = type(error).__name__
+    return Reply(NOTHING, kind, error.message, error.found, error.expected, error.do)
+
+
+def raised(reply: Reply) -> DuettoError:
+    """Return the error of a reply, of its class where that is one of ours."""
+    kind = KINDS.get(reply.error, DuettoError)
+    return kind(reply.message, found=reply.found, expected=reply.expected, do=reply.do)
+
+
+KINDS: dict[str, type[DuettoError]] = {
+    kind.__name__: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type)
+    and issubclass(kind, DuettoError)
+    and kind.__init__ is DuettoError.__init__
+}
+"""The errors that are made of their text alone."""
