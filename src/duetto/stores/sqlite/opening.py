@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +19,7 @@ from duetto.stores.sqlite.database import Database, Value
 from duetto.stores.sqlite.mark import Mark, MarkFile, read_mark
 from duetto.stores.sqlite.owner import Ownership
 from duetto.stores.sqlite.reading import Reader
-from duetto.stores.sqlite.refusals import refusal
+from duetto.stores.sqlite.refusals import failed, refusal
 from duetto.stores.sqlite.schema import (
     Migration,
     migrate,
@@ -59,32 +61,45 @@ def open_to_read(path: Path, *, accept_loss: bool) -> Opened:
             expected="a file",
             do="start the app once, or check the path",
         )
-    had_log = log_file(path).exists()
-    mark = read_mark(path)  # before the file, so that an owner at work is never ahead of it
-    db = connect(path, write=False)
-    try:
+    with ExitStack() as undo, refusing(path):
+        had_log = log_file(path).exists()
+        mark = read_mark(path)  # before the file, so that an owner at work is never behind it
+        db = connect(path, write=False)
+        undo.callback(let_go, db)
         check_layout(db, path, new_allowed=False)
         identity = check_complete(db, path, mark, had_log=had_log, accept_loss=accept_loss)
-    except (apsw.Error, StoreError) as error:
-        let_go(db)
-        raise refusal(error, path) if isinstance(error, apsw.Error) else error from error
-    return Opened(path, db, identity)
+        undo.pop_all()
+        return Opened(path, db, identity)
 
 
 def open_to_write(path: Path, *, accept_loss: bool) -> Opened:
     """Own the file, check it, and say in it that it is in use."""
-    owner = own(path)
-    db: Database | None = None
-    try:
-        had_log, mark = log_file(path).exists(), read_mark(path)
+    with ExitStack() as undo, refusing(path):
+        owner = own(path)
+        undo.callback(owner.release)
+        had_log, known = log_file(path).exists(), read_mark(path)
         db = connect(path, write=True)
-        check_layout(db, path, new_allowed=mark is None or mark.lsn == 0 or accept_loss)
-        identity = check_complete(db, path, mark, had_log=had_log, accept_loss=accept_loss)
-        return Opened(path, db, identity, owner, taken_into_use(db, path, identity))
-    except (apsw.Error, StoreError) as error:
-        let_go(db)
-        owner.release()
-        raise refusal(error, path) if isinstance(error, apsw.Error) else error from error
+        undo.callback(let_go, db)
+        check_layout(db, path, new_allowed=known is None or known.lsn == 0 or accept_loss)
+        identity = check_complete(db, path, known, had_log=had_log, accept_loss=accept_loss)
+        say_closed(db, closed=False)
+        mark = MarkFile(path)
+        undo.callback(mark.close)
+        mark.reset(Mark(identity, Reader(db, path).last_lsn(), now_ms()))
+        sync_folder(path.parent)
+        undo.pop_all()
+        return Opened(path, db, identity, owner, mark)
+
+
+@contextmanager
+def refusing(path: Path) -> Generator[None]:
+    """Raise what SQLite or the system says in the words of a store."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise refusal(error, path) from error
+    except OSError as error:
+        raise failed(path, str(error)) from error
 
 
 def own(path: Path) -> Ownership:
@@ -137,21 +152,12 @@ def check_complete(
     return identity
 
 
-def taken_into_use(db: Database, path: Path, identity: bytes) -> MarkFile:
-    """Say in the file that its log belongs to it, and start the mark at what is there.
-
-    The checkpoint syncs what recovery read from the log: after a sync that failed, that may have
-    been in memory only.
-    """
-    say_closed(db, closed=False)
-    mark = MarkFile(path)
-    mark.reset(Mark(identity, Reader(db, path).last_lsn(), now_ms()))
-    sync_folder(path.parent)
-    return mark
-
-
 def say_closed(db: Database, *, closed: bool) -> None:
-    """Write into the file itself, not only into its log, whether it is whole without the log."""
+    """Write into the file itself, not only into its log, whether it is whole without the log.
+
+    At an opening, its checkpoint also syncs what recovery read from the log: after a sync that
+    failed, that may have been in memory only.
+    """
     put_meta(db, "closed", CLOSED if closed else IN_USE)
     db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 

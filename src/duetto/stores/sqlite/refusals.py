@@ -58,12 +58,17 @@ def refusal(error: apsw.Error, path: Path) -> StoreError | ConflictError:
                 "A run is there already.", found=said, do="use a run id and a rid only once"
             )
         case _:
-            return StoreFailed(
-                f"A write to {path} failed; nothing is acknowledged after it.",
-                found=said,
-                expected="a disk that keeps what is synced to it",
-                do="look at the disk, then open the store again",
-            )
+            return failed(path, said)
+
+
+def failed(path: Path, found: str) -> StoreFailed:
+    """Return the error for a disk that does not do what it is asked for."""
+    return StoreFailed(
+        f"A write to {path} failed; nothing is acknowledged after it.",
+        found=found,
+        expected="a disk that keeps what is synced to it",
+        do="look at the disk, then open the store again",
+    )
 
 
 def damaged(path: Path, found: str) -> StoreDamaged:
