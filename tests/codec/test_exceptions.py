@@ -141,10 +141,9 @@ def test_a_message_that_cannot_be_said_hides_nothing() -> None:
 
 def test_an_exception_is_a_value() -> None:
     error = v.Refused(5, "no")
-    for annotation, value in ((Any, error), (Any, [{"a": error}]), (v.Refused, error)):
+    for annotation in (Any, v.Refused, v.Refused | None):
         plan = CODEC.plan_for(annotation)
-        back = plan.decode(plan.encode(value))
-        found: Any = back[0]["a"] if isinstance(back, list) else back
+        found = plan.decode(plan.encode(error))
         assert isinstance(found, v.Refused)
         assert found.args == (5, "no")
     with pytest.raises(ValueRefused):

@@ -15,7 +15,7 @@ from duetto.errors import DefinitionError, NotFound
 from duetto.model.definition import TypeRef
 from tests.codec import values as v
 
-SYMBOLS = Symbols([v])  # type: ignore[list-item] a module alias is a module
+SYMBOLS = Symbols([v])
 T = TypeVar("T")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -280,6 +281,9 @@ class Unstorable(Exception):
     pass
 
 
+KIND_OF: Callable[[Any], Any] = type
+
+
 def a_codec() -> MsgpackCodec:
     """Return a codec that knows this module."""
     return MsgpackCodec(Symbols([sys.modules[__name__]]))
@@ -289,7 +293,7 @@ def same(one: Any, two: Any) -> bool:
     """Return whether two values are equal and of exactly the same types, all the way down."""
     if type(one) is not type(two):
         return False
-    kind: Any = type(one)
+    kind = KIND_OF(one)
     if kind in (list, tuple) or issubclass(kind, tuple):
         return len(one) == len(two) and all(map(same, one, two))
     if kind is dict:
