@@ -65,6 +65,9 @@ from duetto.model.token import (
     Value,
 )
 
+ON_TASK = OnTask()
+"""A task at its first attempt, its arguments a function of the variables."""
+
 NODES_MAX = 1_000_000
 """Nodes between two awaits: a loop without an await that runs longer has no end in sight."""
 
@@ -123,7 +126,7 @@ def _run(walk: Walk) -> None:
     nodes_max = NODES_MAX
     while walk.rest is None and walk.outcome is None:
         nodes_max -= 1
-        linked = walk.linked
+        linked = walk.nodes[walk.node]
         try:
             if not nodes_max:
                 raise LimitExceeded(
@@ -142,7 +145,7 @@ def _enter(walk: Walk, linked: Linked) -> None:
     node = linked.node
     match node:
         case Task():
-            if not _interrupted(walk):
+            if not (walk.cancelled or walk.timed) or not _interrupted(walk):
                 _task(walk, node, linked)
         case Assign(target=target):
             live = linked.value(walk.vars)
@@ -179,23 +182,20 @@ def _enter(walk: Walk, linked: Linked) -> None:
 def _task(walk: Walk, node: Task, linked: Linked) -> None:
     """Let the token wait for a task, at the participant where the sender places it."""
     args, kwargs = linked.args(walk.vars)
+    stored = tuple([walk.vars[name] for name in linked.names])
     walk.step += 1
-    walk.rest = OnTask()
-    walk.move(walk.placement.of(node.task))
+    walk.rest = ON_TASK
+    participant = linked.place(walk.placement, node.task)
+    if participant != walk.at:
+        walk.move(participant)
+    deadline = wake_at(ON_TASK, walk.frames) if walk.timed else 0
     walk.effects.append(
-        CallTask(
-            node.task,
-            walk.step,
-            args,
-            kwargs,
-            deadline=wake_at(walk.rest, walk.frames) if walk.timed else 0,
-            pure=linked.pure,
-        )
+        CallTask(node.task, walk.step, args, kwargs, b"", 1, 0, deadline, linked.pure, stored)
     )
 
 
 def _task_completed(walk: Walk, result: Value) -> None:
-    node = walk.linked.node
+    node = walk.nodes[walk.node].node
     if not isinstance(node, Task):
         raise NotAllowed("A task's result came for a token that waits for none.")
     if node.into is not None:

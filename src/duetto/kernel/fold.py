@@ -46,6 +46,7 @@ class Key(Struct, frozen=True):
     task: str
     outcome: Outcome
     args: bytes
+    unknown: bool = False
 
 
 class Trail(Struct, frozen=True):
@@ -180,7 +181,7 @@ def apply(state: RunState, record: Record) -> None:
         case CommandEnded():
             key = (record.path, record.step, record.undo)
             state.commands.pop(key, None)
-            state.keys[key] = Key(record.task, record.outcome, record.args)
+            state.keys[key] = Key(record.task, record.outcome, record.args, record.unknown)
             _begin(state, (), record.sent)
         case CancelCame():
             state.tombs.add(record.path)
@@ -275,7 +276,7 @@ def key_of(records: Iterable[Record], path: str, step: int) -> Key | None:
             case Ended(step=at, task=task, args=args, error=None) if task and at == step:
                 found = Key(task, Completed(Value(-1, record.result)), args)
             case CommandEnded(step=at, undo=False) if at == step:
-                found = Key(record.task, record.outcome, record.args)
+                found = Key(record.task, record.outcome, record.args, record.unknown)
             case _:
                 pass
     return found

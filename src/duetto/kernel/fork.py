@@ -193,6 +193,7 @@ def join(walk: Walk, outcomes: tuple[Outcome, ...]) -> None:
     rest, node = walk.rest or walk.token.rest, walk.linked.node
     if not isinstance(rest, OnChildren) or not isinstance(node, Forking):
         return
+    walk.rest = None
     if isinstance(node, Race):
         _join_race(walk, node, rest, outcomes)
         return

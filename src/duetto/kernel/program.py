@@ -40,6 +40,8 @@ from duetto.model.definition import (
     Unpack,
     Wait,
 )
+from duetto.model.expression import Name
+from duetto.model.placement import Placement
 from duetto.model.token import OPEN, Error, Value
 
 FORKED = -2
@@ -77,7 +79,17 @@ class Codec(Protocol):
 class Linked:
     """A node with its closures. Which of them are set depends on the kind of the node."""
 
-    __slots__ = ("args", "branches", "carried", "chain", "node", "pure", "value")
+    __slots__ = (
+        "args",
+        "branches",
+        "carried",
+        "chain",
+        "names",
+        "node",
+        "placed",
+        "pure",
+        "value",
+    )
 
     def __init__(self, node: Node, chain: frozenset[int], carried: frozenset[str]) -> None:
         self.node = node
@@ -90,6 +102,16 @@ class Linked:
         self.branches: tuple[Closure, ...] = ()
         self.pure = True
         """Whether the arguments of a task may be evaluated again."""
+        self.names: tuple[str, ...] = ()
+        """The arguments of a task, where all of them are plain variables."""
+        self.placed: tuple[Placement, str] | None = None
+        """The placement that was asked last, and its answer."""
+
+    def place(self, placement: Placement, task: str) -> str:
+        """Return the participant for the task of this node."""
+        if self.placed is None or self.placed[0] is not placement:
+            self.placed = (placement, placement.of(task))
+        return self.placed[1]
 
 
 def _nothing(_: Environment) -> Any:
@@ -206,6 +228,8 @@ class Program:
                 linked.args = arguments(args, kwargs, self)
                 trees = (*args, *(value for _, value in kwargs))
                 linked.pure = all(is_pure(tree, self.symbol) for tree in trees)
+                if not kwargs and all(isinstance(tree, Name) for tree in args):
+                    linked.names = tuple(tree.id for tree in args if isinstance(tree, Name))
             case Assign(value=value) | Return(value=value):
                 linked.value = closure(value, self)
             case Choice(test=value) | Emit(event=value) | ForEach(items=value):

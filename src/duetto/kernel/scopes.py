@@ -25,7 +25,7 @@ UNDOING = -2
 def follow(walk: Walk, edge: int) -> None:
     """Go on along an edge, leaving the scopes that its target does not stand in."""
     if edge >= 0:
-        if walk.nodes[edge].node.scope == walk.linked.node.scope:
+        if walk.nodes[edge].node.scope == walk.nodes[walk.node].node.scope:
             walk.node = edge
         else:
             leave(walk, Goto(edge))

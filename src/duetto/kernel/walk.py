@@ -69,7 +69,10 @@ class Walk:
         self.rest: Rest | None = None
         self.outcome: Outcome | None = None
         self.undo_kept: int = token.undo.size if token.undo else 0
-        self.timed = any(frame.deadline for frame in token.frames)
+        self.timed = False
+        for frame in token.frames:
+            if frame.deadline:
+                self.timed = True
 
     @property
     def linked(self) -> Linked:
@@ -157,27 +160,21 @@ class Walk:
             self.cancelled,
             old.depth,
         )
-        frames = None if self.frames is old.frames else self.frames
-        kept = self.undo_kept
-        added = () if self.undo is old.undo else entries(self.undo, kept)
         change = Change(
             self.node,
             self.step,
             rest,
             self.writes,
-            frames,
-            kept,
-            added,
+            None if self.frames is old.frames else self.frames,
+            self.undo_kept,
+            () if self.undo is old.undo else entries(self.undo, self.undo_kept),
             self.hop,
             self.at,
             self.cancelled,
         )
-        return Transition(token, change, tuple(self.effects), self._wake(rest))
-
-    def _wake(self, rest: Rest) -> int:
-        return (
-            wake_at(rest, self.frames) if self.timed or isinstance(rest, OnTimer | OnEvent) else 0
-        )
+        sleeps = type(rest) is OnTimer or type(rest) is OnEvent
+        wake = wake_at(rest, self.frames) if sleeps or self.timed else 0
+        return Transition(token, change, tuple(self.effects), wake)
 
 
 def wake_at(rest: Rest, frames: tuple[Frame, ...]) -> int:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from duetto.authoring.context import TaskContext
@@ -50,7 +49,21 @@ class Attempt(Invocation):
     nobody waits. `packed` are the arguments as they are stored. `then` takes the end.
     """
 
-    __slots__ = ("handle", "number", "packed", "path", "run", "step", "then", "token", "undo")
+    __slots__ = (
+        "_context",
+        "deadline_ms",
+        "handle",
+        "number",
+        "packed",
+        "path",
+        "place",
+        "progress",
+        "run",
+        "step",
+        "then",
+        "token",
+        "undo",
+    )
 
     def __init__(
         self,
@@ -59,21 +72,54 @@ class Attempt(Invocation):
         step: int,
         handle: TaskHandle,
         then: Then,
-        *,
         token: str | None = None,
         number: int = 1,
         packed: bytes = b"",
+        *,
         undo: bool = False,
     ) -> None:
         self.run, self.path, self.step, self.handle = run, path, step, handle
         self.then, self.token, self.number = then, token, number
         self.packed, self.undo = packed, undo
         self.body, self.is_async, self.timeout_s = handle.body, handle.is_async, handle.timeout_s
-        self.took = 0
+        self.took = self.deadline_ms = 0
+        self.place: Place = (run.id, path, step)
+        self.progress: Callable[[Attempt, object], None] | None = None
+        self._context: TaskContext | None = None
 
     @property
-    def place(self) -> Place:
-        return (self.run.id, self.path, self.step)
+    def context(self) -> TaskContext:
+        """What the body may ask; most never do, so it is made at the first question."""
+        if self._context is None:
+            key = task_key(*self.place)
+            self._context = TaskContext(
+                task=self.handle.name,
+                key=key + UNDO_SUFFIX if self.undo else key,
+                run=self.run.id,
+                path=self.path,
+                attempt=self.number,
+                deadline_ms=self.deadline_ms,
+                report=self._report,
+            )
+        return self._context
+
+    def next(self) -> Attempt:
+        """Return the next attempt at the same."""
+        return Attempt(
+            self.run,
+            self.path,
+            self.step,
+            self.handle,
+            self.then,
+            self.token,
+            self.number + 1,
+            self.packed,
+            undo=self.undo,
+        )
+
+    def _report(self, value: object) -> None:
+        if self.progress is not None:
+            self.progress(self, value)
 
 
 Then = Callable[[Attempt, Any, BaseException | None], None]
@@ -86,17 +132,21 @@ class Attempts:
     def __init__(self, desk: Desk, tokens: Tokens, timers: Timers) -> None:
         self.desk, self.tokens, self.timers = desk, tokens, timers
         self.running: dict[Place, Attempt] = {}
-        self.settling: dict[Place, list[Callable[[Outcome], None]]] = {}
+        self.settling: dict[Place, list[Callable[[Outcome | None], None]]] = {}
 
     # -- beginning
 
-    def pack(self, effect: CallTask) -> bytes | DuettoError | TypeError:
+    def pack(
+        self, effect: CallTask, plans: Sequence[object] = ()
+    ) -> bytes | DuettoError | TypeError:
         """Return the stored form of a call's arguments, or why there is none."""
         if effect.packed:
             return effect.packed
         handle = self.desk.tasks.get(effect.task)
         if handle is None:
             return NotFound.named("task", effect.task, self.desk.tasks)
+        if effect.stored and (packed := handle.pack_stored(effect.stored, plans)) is not None:
+            return packed
         try:
             return handle.pack(handle.ordered(effect.args, effect.kwargs))
         except (DuettoError, TypeError) as error:
@@ -129,18 +179,12 @@ class Attempts:
             return None
         if handle.service not in desk.local_services:
             return self._command(run, token, effect, packed)
-        if effect.due > desk.clock.now_ms():
+        if effect.due and effect.due > desk.clock.now_ms():
             self.timers.arm(effect.due, run.id, token.path, token.step)
             return None
+        path = token.path
         attempt = Attempt(
-            run,
-            token.path,
-            token.step,
-            handle,
-            self._task_ended,
-            token=token.path,
-            number=effect.attempt,
-            packed=packed,
+            run, path, token.step, handle, self._task_ended, path, effect.attempt, packed
         )
         if effect.packed:
             ordered = handle.unpack(effect.packed)
@@ -173,19 +217,10 @@ class Attempts:
         deadline_ms: int = 0,
     ) -> None:
         """Run an attempt once what was written until now is durable."""
-        place = attempt.place
         attempt.args, attempt.kwargs = args, kwargs
-        attempt.context = TaskContext(
-            task=attempt.handle.name,
-            key=task_key(*place) + UNDO_SUFFIX if attempt.undo else task_key(*place),
-            run=place[0],
-            path=attempt.path,
-            attempt=attempt.number,
-            deadline_ms=deadline_ms,
-            report=partial(self._progress, attempt),
-        )
+        attempt.deadline_ms, attempt.progress = deadline_ms, self._progress
         if not attempt.undo:
-            self.running[place] = attempt
+            self.running[attempt.place] = attempt
         self.desk.invocations.append(attempt)
         self.desk.schedule()
 
@@ -329,20 +364,24 @@ class Attempts:
     def _next(self, attempt: Attempt) -> None:
         """Begin the next attempt of something that no token here waits for."""
         if not self.desk.stopping:
-            attempt.number += 1
-            deadline_ms = attempt.context.deadline_ms
-            self.invoke(attempt, attempt.args, attempt.kwargs, deadline_ms=deadline_ms)
+            self.invoke(
+                attempt.next(), attempt.args, attempt.kwargs, deadline_ms=attempt.deadline_ms
+            )
 
     # -- what ended for nobody who waits here
 
     def _late(self, attempt: Attempt, result: Any, error: BaseException | None) -> None:
         """A task ended after its token had turned round: keep how, so that it can be undone."""
         outcome = self.outcome(attempt.handle, result, error)
-        if not is_unknown(attempt, error):
-            self.keep_key(attempt, outcome)
-        self.settled(attempt.place, outcome)
+        unknown = is_unknown(attempt, error)
+        self.keep_key(attempt, outcome, unknown=unknown)
+        self.settled(attempt.place, None if unknown else outcome)
 
-    def settled(self, place: Place, outcome: Outcome) -> None:
+    def await_end(self, place: Place, then: Callable[[Outcome | None], None]) -> None:
+        """Call `then` once a task has ended; with None where its effect is unknown."""
+        self.settling.setdefault(place, []).append(then)
+
+    def settled(self, place: Place, outcome: Outcome | None) -> None:
         """Tell those who waited for the end of a task to undo it."""
         for then in self.settling.pop(place, ()):
             then(outcome)
@@ -361,6 +400,8 @@ class Attempts:
         attempt: Attempt,
         outcome: Outcome,
         sent: tuple[Message, ...] = (),
+        *,
+        unknown: bool = False,
     ) -> None:
         """Write the key row of a task or compensation that ended for a token elsewhere."""
         record = CommandEnded(
@@ -373,7 +414,8 @@ class Attempts:
             outcome,
             attempt.packed,
             attempt.undo,
-            sent=sent,
+            unknown,
+            sent,
         )
         self.desk.write(attempt.run, record)
         fold.apply(attempt.run, record)

@@ -14,6 +14,7 @@ class Cause:
 
     __slots__ = (
         "args",
+        "at",
         "attempt",
         "error",
         "into",
@@ -44,3 +45,4 @@ class Cause:
         self.name, self.note, self.task, self.step = name, note, task, step
         self.attempt, self.took, self.into, self.value = attempt, took, into, value
         self.result, self.args, self.error = result, args, error
+        self.at = 0

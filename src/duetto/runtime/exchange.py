@@ -220,7 +220,10 @@ class Exchange:
             or after.rest is not token.rest
             or not isinstance(after.rest, OnTask | OnUndo)
         ):
-            self.tokens.take(run, token, transition, Cause("arrived"))
+            cause = Cause("arrived")
+            if isinstance(token.rest, OnTask):  # addressed is begun (PROTOCOL, rule 7)
+                cause.step, cause.args = token.step, token.rest.args
+            self.tokens.take(run, token, transition, cause)
             return
         self.tokens.begin_held(run, after, transition)
         desk.loop.call_later(HOLD_MS / 1000, self._late, run, path, None)
@@ -249,7 +252,8 @@ class Exchange:
         place = (run.id, *key)
         done = run.keys.get(key)
         if done is not None and not (command.undo and isinstance(done.outcome, Failed)):
-            answer = Answer(*key[:2], command.token, done.outcome, command.undo)
+            outcome, unknown = done.outcome, done.unknown
+            answer = Answer(*key[:2], command.token, outcome, command.undo, unknown)
             self.publish(self.desk.message(run, command.reply_to, answer))
             self.desk.after_commit(acknowledge)
         elif place in self.held_commands:
@@ -296,8 +300,6 @@ class Exchange:
             outcome = self.attempts.outcome(attempt.handle, result, error)
             unknown = is_unknown(attempt, error) and not command.undo
             self.answer(attempt, command, outcome, unknown=unknown)
-            if not command.undo:
-                self.attempts.settled(attempt.place, outcome)
 
         return ended
 
@@ -360,8 +362,10 @@ class Exchange:
         body = Answer(command.path, command.step, command.token, outcome, command.undo, unknown)
         reply = self.desk.message(run, command.reply_to, body)
         held = self.held_commands.pop((run.id, command.path, command.step, command.undo), None)
-        self.attempts.keep_key(attempt, outcome, (reply,))
+        self.attempts.keep_key(attempt, outcome, (reply,), unknown=unknown)
         self.send(run, reply)
+        if not command.undo:
+            self.attempts.settled(attempt.place, None if unknown else outcome)
         for acknowledge in held.acknowledge if held is not None else ():
             self.desk.after_commit(acknowledge)
 

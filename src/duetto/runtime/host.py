@@ -65,13 +65,15 @@ from duetto.store import Store
 class Cascade:
     """What one input led to, beside the token's own change: gathered for its record."""
 
-    __slots__ = ("cancels", "ended", "forked", "sent")
+    __slots__ = ("cancels", "cause", "ended", "forked", "sent", "undos")
 
-    def __init__(self) -> None:
-        self.forked: list[str] = []
-        self.sent: list[Message] = []
-        self.ended: list[tuple[Token, Outcome]] = []
-        self.cancels: list[str] = []
+    def __init__(self, cause: Cause | None = None) -> None:
+        self.cause = cause
+        self.undos: tuple[tuple[Token, CallUndo], ...] = ()
+        self.forked: tuple[str, ...] = ()
+        self.sent: tuple[Message, ...] = ()
+        self.ended: tuple[tuple[Token, Outcome], ...] = ()
+        self.cancels: tuple[str, ...] = ()
 
 
 class Host(Desk):
@@ -124,7 +126,8 @@ class Host(Desk):
             return
         if isinstance(input, Cancel | Woken) and isinstance(token.rest, OnTask):
             self._keep_arguments(run, token, cause)
-        transition = advance(program, self.placement, token, input, self.clock.now_ms())
+        cause.at = self.clock.now_ms()
+        transition = advance(program, self.placement, token, input, cause.at)
         self.take(run, token, transition, cause)
 
     def _keep_arguments(self, run: RunState, token: Token, cause: Cause) -> None:
@@ -135,13 +138,13 @@ class Host(Desk):
 
     def take(self, run: RunState, token: Token, transition: Transition, cause: Cause) -> None:
         """Write the transition of a token, and follow what it leads to within the same commit."""
-        cascade = Cascade()
         path = token.path
         if transition.token is None:
             self.ended(run, token, outcome_of(transition), cause)
             return
+        cascade = Cascade(cause)
         change = transition.change
-        assert change is not None
+        assert change is not None, "a token comes with its change"
         run.tokens[path] = transition.token
         if transition.effects:
             change = self._effects(run, transition.token, change, transition.effects, cascade)
@@ -150,7 +153,8 @@ class Host(Desk):
         if transition.wake:
             self.timers.arm(transition.wake, run.id, path, change.step)
         self.write(run, self._record(run, path, change, cause, cascade))
-        self.follow(run, cascade)
+        if cascade.sent or cascade.ended or cascade.cancels or cascade.undos:
+            self.follow(run, cascade)
 
     def begin(self, run: RunState, transition: Transition, cascade: Cascade) -> None:
         """Take the first transition of a token: its effects, without a record of its own."""
@@ -169,14 +173,14 @@ class Host(Desk):
         if cascade.sent:
             change = as_it_is(token, token.rest)
             self.write(run, self._record(run, token.path, change, Cause("arrived"), cascade))
-            self.follow(run, cascade)
+        self.follow(run, cascade)
 
     def _record(
         self, run: RunState, path: str, change: Change, cause: Cause, cascade: Cascade
     ) -> Record:
-        forked = tuple(run.tokens[child] for child in cascade.forked if child in run.tokens)
-        sent = tuple(cascade.sent)
-        at = self.clock.now_ms()
+        forked = cascade.forked and self.begun(run, cascade)
+        sent = cascade.sent
+        at = cause.at or self.clock.now_ms()
         if cause.task:
             into = cause.into if change.writes.get(cause.into) is cause.value else ""
             return TaskEnded(
@@ -199,13 +203,20 @@ class Host(Desk):
             path, at, cause.name, change, cause.note, interrupted, cause.args, forked, sent
         )
 
+    def begun(self, run: RunState, cascade: Cascade) -> tuple[Token, ...]:
+        """Return the children that began and are still here, as they rest."""
+        return tuple(run.tokens[child] for child in cascade.forked if child in run.tokens)
+
     def follow(self, run: RunState, cascade: Cascade) -> None:
+        """Send, end and cancel what a written record led to."""
         for message in cascade.sent:
             self.exchange.send(run, message)
         for child, outcome in cascade.ended:
             self.ended(run, child, outcome, Cause("began"))
         for path in cascade.cancels:
             self.cancel(run, path)
+        for token, effect in cascade.undos:
+            self.undoing.begin(run, token, effect)
 
     def _effects(
         self,
@@ -221,17 +232,12 @@ class Host(Desk):
                 case CallTask():
                     change = self._call_task(run, token, change, effect, cascade)
                 case CallUndo():
-                    if token.at in self.participants:
-                        message = self.undoing.begin(run, token, effect)
-                        if message is not None:
-                            cascade.sent.append(message)
-                    else:
-                        self._depart(run, token, cascade)
+                    self._call_undo(run, token, effect, cascade)
                 case Fork(children):
                     for child in children:
                         self._fork(run, child, cascade)
                 case CancelChildren(paths):
-                    cascade.cancels.extend(paths)
+                    cascade.cancels += paths
                 case Publish() | Subscribe() | Send():
                     pass  # mailboxes are not built yet: a receive waits, or times out
                 case Report():
@@ -243,10 +249,9 @@ class Host(Desk):
     def _call_task(
         self, run: RunState, token: Token, change: Change, effect: CallTask, cascade: Cascade
     ) -> Change:
-        packed = self.attempts.pack(effect)
-        if isinstance(packed, DuettoError | TypeError):
-            error = packed
-            self.loop.call_soon(self.attempts.refuse, run, token.path, token.step, error)
+        packed = self.attempts.pack(effect, self.programs.program(token.definition).plans)
+        if not isinstance(packed, bytes):
+            self.loop.call_soon(self.attempts.refuse, run, token.path, token.step, packed)
             return change
         if token.at not in self.participants:
             token = fold.resting(token, OnTask(packed))
@@ -259,13 +264,25 @@ class Host(Desk):
             change = with_rest(change, rest)
         message = self.attempts.begin(run, token, effect, packed)
         if message is not None:
-            cascade.sent.append(message)
+            cascade.sent += (message,)
         return change
+
+    def _call_undo(self, run: RunState, token: Token, effect: CallUndo, cascade: Cascade) -> None:
+        entry, cause = effect.entry, cascade.cause
+        if token.at not in self.participants:
+            self._depart(run, token, cascade)
+        elif self.undoing.is_remote(entry):
+            own = cause is not None and (entry.path, entry.step) == (token.path, cause.step)
+            args = cause.args if cause is not None and own else b""
+            cascade.sent += (self.undoing.command(run, token, entry, args),)
+        else:
+            # Only after the record: the entry may be of the very task that it tells of.
+            cascade.undos += ((token, effect),)
 
     def _depart(self, run: RunState, token: Token, cascade: Cascade) -> None:
         """Let a token travel: it leaves in this commit, and its trail stays."""
         message = self.message(run, token.at, Arrive(token))
-        cascade.sent.append(message)
+        cascade.sent += (message,)
         fold.note_sent(run, message)
 
     def _fork(self, run: RunState, child: Token, cascade: Cascade) -> None:
@@ -273,9 +290,9 @@ class Host(Desk):
         program = self.programs.program(child.definition)
         transition = advance(program, self.placement, child, Begin(), self.clock.now_ms())
         if transition.token is None:
-            cascade.ended.append((child, outcome_of(transition)))
+            cascade.ended += ((child, outcome_of(transition)),)
             return
-        cascade.forked.append(child.path)
+        cascade.forked += (child.path,)
         self.begin(run, transition, cascade)
 
     # -- ending
@@ -295,7 +312,7 @@ class Host(Desk):
             run,
             Ended(
                 path,
-                self.clock.now_ms(),
+                cause.at or self.clock.now_ms(),
                 outcome,
                 cause.task,
                 cause.step,
@@ -431,7 +448,7 @@ class Host(Desk):
                     self.attempts.begin(run, token, effect, packed)
                 else:
                     self.attempts.refuse(run, token.path, token.step, packed)
-            elif isinstance(effect, CallUndo):
+            elif isinstance(effect, CallUndo) and not self.undoing.is_remote(effect.entry):
                 self.undoing.begin(run, token, effect)
 
     def park(self, run: RunState, token: Token, reason: str, error: Error | None = None) -> None:

@@ -113,9 +113,8 @@ def _begin(host: Host, run: RunState, program: Program, variables: dict[str, Val
         host.ended(run, token, outcome_of(transition), Cause("began"))
         return
     host.begin(run, transition, cascade)
-    forked = tuple(run.tokens[path] for path in cascade.forked if path in run.tokens)
     begun = run.tokens.get(ROOT, transition.token)
-    host.write(run, Started(ROOT, now, begun, "", forked, tuple(cascade.sent)))
+    host.write(run, Started(ROOT, now, begun, "", host.begun(run, cascade), cascade.sent))
     host.follow(run, cascade)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from inspect import Parameter
 from typing import Any
@@ -14,7 +14,7 @@ from duetto.authoring.resources import find_resource
 from duetto.authoring.task import Task, takes_result_only
 from duetto.codec import Codec, Plan
 from duetto.errors import ConfigurationError, ValueRefused
-from duetto.invoker import Invocation
+from duetto.model.token import Value
 
 
 class TaskHandle:
@@ -65,7 +65,7 @@ class TaskHandle:
         )
         self.result = codec.plan_for(task.hints.get("return", Any))
         self.limit, self.running = task.concurrency_max, 0
-        self.waiting: deque[Invocation] = deque()
+        self.waiting: deque[Any] = deque()
         self.undo: TaskHandle | None = None
         self.look_up: TaskHandle | None = None
 
@@ -102,6 +102,16 @@ class TaskHandle:
         except ValueRefused:
             self._refuse(ordered)
             raise
+
+    def pack_stored(self, stored: tuple[Value, ...], plans: Sequence[object]) -> bytes | None:
+        """Return the stored form of arguments that are variables of the right types, as they are
+        stored already; None where a type differs."""
+        parts: list[bytes] = []
+        for plan, value in zip(self.plans, stored, strict=False):
+            if plans[value.type] is not plan:
+                return None
+            parts.append(value.data)
+        return self.codec.tuple_of(parts) if len(parts) == len(self.plans) else None
 
     def _refuse(self, ordered: tuple[Any, ...]) -> None:
         for name, plan, value in zip(self.names, self.plans, ordered, strict=True):

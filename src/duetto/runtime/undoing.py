@@ -38,29 +38,31 @@ class Undoing:
     def __init__(self, desk: Desk, tokens: Tokens, attempts: Attempts, timers: Timers) -> None:
         self.desk, self.tokens, self.attempts, self.timers = desk, tokens, attempts, timers
 
-    def begin(self, run: RunState, token: Token, effect: CallUndo) -> Message | None:
-        """Compensate an entry here, or by the command returned where its service is elsewhere."""
+    def is_remote(self, entry: Entry) -> bool:
+        """Return whether the service of an entry has another store."""
+        handle = self.desk.tasks.get(entry.task)
+        return handle is not None and handle.service not in self.desk.local_services
+
+    def begin(self, run: RunState, token: Token, effect: CallUndo) -> None:
+        """Compensate an entry here, now that the end of its task is written."""
         desk, entry = self.desk, effect.entry
         handle = desk.tasks.get(entry.task)
         if handle is None or handle.undo is None:
             reason = f"{entry.task} has no compensation here"
             desk.loop.call_soon(self._park, run, token.path, entry, reason)
-            return None
-        if handle.service not in desk.local_services:
-            return self._command(run, token, entry)
+            return
         if effect.due > desk.clock.now_ms():
             self.timers.arm(effect.due, run.id, token.path, token.step)
-            return None
+            return
 
         def then(outcome: Outcome | None, args: bytes) -> None:
             self._settled(run, token.path, effect, handle, outcome, args)
 
         self.settle(run, entry, handle, then)
-        return None
 
-    def _command(self, run: RunState, token: Token, entry: Entry) -> Message:
-        args = b""
-        if entry.unknown:
+    def command(self, run: RunState, token: Token, entry: Entry, args: bytes) -> Message:
+        """Return the command to undo an entry; `args` are those of a task interrupted just now."""
+        if entry.unknown and not args:
             args = fold.interrupted_args(self.records(run), entry.path, entry.step)
         command = Command(
             entry.path,
@@ -84,15 +86,19 @@ class Undoing:
     ) -> None:
         """Find out how a task ended; where that is unknown, let it end (PROTOCOL, rule 6)."""
         key = self.key(run, entry.path, entry.step)
-        if key is not None:
+        if key is not None and not key.unknown:
             then(key.outcome, key.args)
             return
+        args = args or (key.args if key is not None else b"")
         place = (run.id, entry.path, entry.step)
         args = args or fold.interrupted_args(self.records(run), entry.path, entry.step)
         if place in self.attempts.running:
-            self.attempts.settling.setdefault(place, []).append(lambda outcome: then(outcome, args))
-        elif not entry.unknown or not args:
+            self.attempts.await_end(place, lambda outcome: then(outcome, args))
+        elif not entry.unknown:
             then(None, args)
+        elif not args:
+            # Its command is still under way, and brings them; until then there is nothing to undo.
+            self.attempts.await_end(place, lambda _: self.settle(run, entry, handle, then))
         else:
             self._let_end(run, entry, handle, then, args)
 
@@ -114,7 +120,7 @@ class Undoing:
                 attempt.handle = handle
                 self.attempts.keep_key(attempt, outcome)
             then(outcome if known else None, args)
-            self.attempts.settled(attempt.place, outcome)
+            self.attempts.settled(attempt.place, outcome if known else None)
 
         target = handle.look_up or handle
         attempt = Attempt(run, entry.path, entry.step, target, ended, packed=args)

@@ -1,0 +1,64 @@
+"""An event loop whose time jumps to the next timer: deterministic, and nothing ever sleeps."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from typing import Any
+
+
+class Stalled(RuntimeError):
+    """Nothing is ready and no timer is set: what is awaited can never happen."""
+
+
+class _JumpingSelector(selectors.SelectSelector):
+    """Waits for nothing: to wait for a time is to be there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise Stalled("nothing is ready, and no timer is set")
+        self.now += max(0.0, timeout)
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """Runs callbacks in the order of their times, those of one time in the order they were set.
+
+    What a callback raises ends the run: a simulation has no error that may be logged and forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+        self.errors: list[BaseException] = []
+        self.set_exception_handler(self._keep)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+    def _keep(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        self.errors.append(error if error is not None else RuntimeError(context["message"]))
+        self.stop()
+
+    def run_for(self, seconds: float) -> None:
+        """Run for a time, or until it is stopped. Raises what a callback raised."""
+        end = self.call_later(seconds, self.stop)
+        self.run_forever()
+        end.cancel()
+        if self.errors:
+            raise self.errors[0]
+
+    def shut(self) -> None:
+        """Cancel what is left, and close."""
+        left = asyncio.all_tasks(self)
+        for task in left:
+            task.cancel()
+        if left:
+            self.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self.close()
+
