@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 
 class Invocation:
-    """A call of a body. `context` is what the body may ask; `timeout_s` is None without limit.
+    """A call of a body; `timeout_s` is None without limit.
 
     `took` is microseconds of a monotonic clock, set at its end.
     """
 
-    __slots__ = ("args", "body", "context", "is_async", "kwargs", "timeout_s", "took")
+    __slots__ = ("args", "body", "is_async", "kwargs", "timeout_s", "took")
 
     def __init__(
         self,
@@ -20,14 +20,17 @@ class Invocation:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         *,
-        context: Any = None,
         is_async: bool = True,
         timeout_s: float | None = None,
     ) -> None:
         self.body, self.args, self.kwargs = body, args, kwargs
-        self.context = context
         self.is_async, self.timeout_s = is_async, timeout_s
         self.took = 0
+
+    @property
+    def context(self) -> Any:
+        """What the body may ask, made when it does."""
+        return None
 
 
 Ended = Callable[[Invocation, Any, BaseException | None], None]

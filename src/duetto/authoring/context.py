@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Protocol
 
 from duetto.errors import ConfigurationError
 
@@ -84,16 +85,30 @@ class TaskContext:
             self._notice.set()
 
 
-class Slot:
-    """Holds the context of the call under way.
+class Call(Protocol):
+    """A call under way: it has a context."""
 
-    The runtime changes the slot for each call: setting the ContextVar anew costs it more.
+    @property
+    def context(self) -> TaskContext: ...
+
+
+class Slot:
+    """Holds the call under way, or its context.
+
+    The runtime changes the slot for each call: setting the ContextVar anew costs it more, and so
+    does making a context for which nobody asks.
     """
 
-    __slots__ = ("context",)
+    __slots__ = ("_context", "call")
 
     def __init__(self, context: TaskContext | None = None) -> None:
-        self.context = context
+        self._context = context
+        self.call: Call | None = None
+
+    @property
+    def context(self) -> TaskContext | None:
+        """The context of the call under way."""
+        return self.call.context if self.call is not None else self._context
 
 
 current_slot: ContextVar[Slot | None] = ContextVar("duetto_task_slot", default=None)

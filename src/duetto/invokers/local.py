@@ -87,7 +87,7 @@ class LocalInvoker:
         while True:
             while queue and not self._closing:
                 invocation = queue.popleft()
-                slot.context = invocation.context
+                slot.call = invocation
                 busy[worker] = invocation
                 result, error, started = None, None, perf_counter_ns()
                 try:

@@ -89,7 +89,8 @@ Input = (
 class CallTask(Struct, frozen=True):
     """Run a task, or send a command for it, with live `args` and `kwargs`, or with `packed` ones.
 
-    `pure` says that they may be evaluated again: else they are kept with the token."""
+    `pure` says that they may be evaluated again: else they are kept with the token. `stored` are
+    the variables that all of them are, where they are nothing but variables."""
 
     task: str
     step: int
@@ -100,6 +101,7 @@ class CallTask(Struct, frozen=True):
     due: int = 0
     deadline: int = 0
     pure: bool = True
+    stored: tuple[Value, ...] = ()
 
 
 class CallUndo(Struct, frozen=True):

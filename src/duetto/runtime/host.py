@@ -178,7 +178,7 @@ class Host(Desk):
     def _record(
         self, run: RunState, path: str, change: Change, cause: Cause, cascade: Cascade
     ) -> Record:
-        forked = cascade.forked and self.begun(run, cascade)
+        forked = self.begun(run, cascade) if cascade.forked else ()
         sent = cascade.sent
         at = cause.at or self.clock.now_ms()
         if cause.task:
