@@ -18,7 +18,7 @@ import apsw
 import apsw.sqlite_extra
 import pytest
 
-from duetto.stores.sqlite import mark, opening
+from duetto.stores.sqlite import connection, mark, opening
 
 NAME = "duetto-faults"
 KEPT = (0.0, 0.5, 0.9, 1.0)
@@ -256,6 +256,8 @@ def faulty_disk() -> Generator[Disk]:
 
 def put_checksums_over(name: str) -> None:
     """Make the checksum extension write to another VFS from now on."""
+    if connection.CHECKSUM_VFS in apsw.vfs_names():
+        apsw.unregister_vfs(connection.CHECKSUM_VFS)
     apsw.set_default_vfs(name)
     apsw.sqlite_extra.load(apsw.Connection(":memory:"), "cksumvfs")
     apsw.set_default_vfs("unix")
