@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,9 +15,40 @@ from duetto.examples.shop.report import Course, Report, report, tally
 from duetto.examples.shop.services import inventory, notifications, payments, shipping
 from duetto.examples.shop.workflow import fulfil
 from duetto.examples.shop.workshop import Workshop, open_premises
+from duetto.observer import Observer, RunEnded, Signal, TokenParked
+from duetto.observers import LogObserver
+from duetto.store import Query
+
+RUNS_MAX = 1_000_000
+"""Runs that a report counts: more than any file of orders has, and bounded as all reads are."""
 
 
-def shop_app(directory: Path, *, placement: str, task_ms: int = 0) -> App:
+class Watch(LogObserver):
+    """Sees runs end or park; `latencies_ms` has the time from start, or resumption, to each end."""
+
+    def __init__(self) -> None:
+        self.latencies_ms: list[float] = []
+        self._over: dict[str, tuple[float, asyncio.Future[None]]] = {}
+
+    def over(self, run: str) -> asyncio.Future[None]:
+        """Return what is done once a run has ended, or waits for an operator."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._over[run] = (time.perf_counter(), future)
+        return future
+
+    def note(self, signal: Signal, /) -> None:
+        """Let go of who waits for the run that ended or parked."""
+        super().note(signal)
+        if isinstance(signal, RunEnded | TokenParked) and signal.run in self._over:
+            begin, future = self._over.pop(signal.run)
+            if isinstance(signal, RunEnded):
+                self.latencies_ms.append((time.perf_counter() - begin) * 1000)
+            future.set_result(None)
+
+
+def shop_app(
+    directory: Path, *, placement: str, task_ms: int = 0, observer: Observer | None = None
+) -> App:
     """Return the shop's app, with its store and its workshop in a directory.
 
     Raises PlacementError where the placement is none, or names a service that is not there.
@@ -34,6 +66,7 @@ def shop_app(directory: Path, *, placement: str, task_ms: int = 0) -> App:
         resources=[workshop],
         placement=placement,
         store=directory / "shop.sqlite",
+        observer=observer,
     )
 
 
@@ -50,25 +83,58 @@ async def run_orders(
     refusals = [each for each in invoices if isinstance(each, Refusal)]
     await asyncio.to_thread(_write_refusals, directory, refusals)
     since_ns, begin = time.time_ns(), time.perf_counter()
-    async with shop_app(directory, placement=placement, task_ms=task_ms) as app:
-        course = await fulfil_all(app, orders, concurrency)
+    watch = Watch()
+    async with shop_app(directory, placement=placement, task_ms=task_ms, observer=watch) as app:
+        went = await fulfil_all(app, orders, concurrency, watch=watch)
         seconds = time.perf_counter() - begin
     return report(
         placement=placement,
         orders=len(orders),
         refused=[refusal.reason for refusal in refusals],
-        course=course,
+        course=went,
         books=await asyncio.to_thread(tally, directory, since_ns=since_ns),
         seconds=seconds,
     )
 
 
-async def fulfil_all(app: App, orders: Sequence[Order], concurrency: int) -> Course:
+async def fulfil_all(
+    app: App, orders: Sequence[Order], concurrency: int, *, watch: Watch
+) -> Course:
     """Bring every order to its end, so many at a time, and return how all of the store's runs went.
 
-    An order that was started before is resumed, and one that has ended is only counted.
+    An order that was started before is resumed, and one that has ended is only counted. What a
+    kill left unfinished comes before what never began, as both follow the order of the file.
     """
-    raise NotImplementedError("the runtime starts the runs")
+    queue = iter(orders)
+    async with asyncio.TaskGroup() as workers:
+        for _ in range(min(concurrency, len(orders))):
+            workers.create_task(_fulfil_from(queue, app, watch))
+    return course(app, watch.latencies_ms)
+
+
+async def _fulfil_from(queue: Iterator[Order], app: App, watch: Watch) -> None:
+    for order in queue:
+        over = watch.over(order.id)
+        handle = await app.start_async(fulfil, order, id=order.id)
+        run = handle.status()
+        if run.status == "running" and not run.parked:
+            await over
+
+
+def course(app: App, latencies_ms: Sequence[float]) -> Course:
+    """Return how all runs went that the app's store holds."""
+    operations = app.operations
+    views = operations.list(Query(limit=RUNS_MAX))
+    costs = [operations.counts(view.id) for view in views]
+    failures = Counter(view.error.partition(":")[0] for view in views if view.status == "failed")
+    return Course(
+        completed=sum(view.status == "completed" for view in views),
+        failed=failures,
+        parked=sum(view.parked > 0 for view in views),
+        messages=sum(cost.messages for cost in costs),
+        store_writes=sum(cost.writes for cost in costs),
+        latencies_ms=latencies_ms,
+    )
 
 
 def _write_refusals(directory: Path, refusals: Sequence[Refusal]) -> None:
