@@ -27,7 +27,7 @@ from duetto.codecs.msgpack.containers import (
 from duetto.codecs.msgpack.dynamic import dynamic_shape
 from duetto.codecs.msgpack.families import Family, family_of
 from duetto.codecs.msgpack.scalars import SCALARS, enum_shape, literal_shape
-from duetto.codecs.msgpack.shape import EXPECTED, Misfit, Room, Shape
+from duetto.codecs.msgpack.shape import EXPECTED, NOT_NATIVE, Misfit, Room, Shape
 from duetto.codecs.msgpack.unions import union_shape
 from duetto.errors import DefinitionError
 from duetto.model.definition import TypeRef
@@ -51,11 +51,13 @@ class Shapes:
         self.dynamic, hook = dynamic_shape(
             lambda data: self.decode(data),
             self._class_of,
-            self._shape_named,
+            lambda data: self._decode_class(data),
             pack_error,
             unpack_error,
         )
         self.hook = hook
+        self._split = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw]).decode
+        self._decoders: dict[str, Callable[[Any], Any]] = {}
         self.decode: Callable[[Any], Any] = msgspec.msgpack.Decoder(ext_hook=hook).decode
 
     def shape(self, annotation: Any) -> Shape:
@@ -187,6 +189,9 @@ class Shapes:
             later.append(build())
         finally:
             del self._open[annotation]
+            if not later:
+                # What was built meanwhile may hold the shape that never came to be.
+                self._built.clear()
         return later[0]
 
     def _class_of(self, kind: type[Any]) -> tuple[str, Shape]:
@@ -200,6 +205,29 @@ class Shapes:
             raise _Unknown(kind)
         self._named[kind] = name, shape
         return name, shape
+
+    def _decode_class(self, data: Any) -> Any:
+        """Return an object from its class's name and what it is stored as. Raises NotFound."""
+        name, stored = self._split(data)
+        if name not in self._decoders:
+            self._decoders[name] = self._decoder(self._shape_named(name))
+        return self._decoders[name](stored)
+
+    def _decoder(self, shape: Shape) -> Callable[[Any], Any]:
+        def complete(stored: Any) -> Any:
+            return shape.unpack(self.decode(stored))
+
+        if shape.native is NOT_NATIVE:
+            return complete
+        natively = msgspec.msgpack.Decoder(shape.native, ext_hook=self.hook).decode
+
+        def decode(stored: Any) -> Any:
+            try:
+                return natively(stored)
+            except msgspec.ValidationError:
+                return complete(stored)
+
+        return decode
 
     def _shape_named(self, name: str) -> Shape:
         """Return the shape of a class by its name. Raises NotFound."""

@@ -18,8 +18,11 @@ from duetto.codecs.msgpack.containers import (
 )
 from duetto.codecs.msgpack.scalars import SCALARS
 from duetto.codecs.msgpack.shape import (
+    BEYOND_INT64,
     ENCODE,
     EXPECTED,
+    NOT_NATIVE,
+    UINT64,
     Misfit,
     Room,
     Shape,
@@ -47,14 +50,15 @@ NATIVE_LEVELS_MAX = 8
 def dynamic_shape(
     decode: Callable[[Any], Any],
     class_of: Callable[[type[Any]], tuple[str, Shape]],
-    shape_named: Callable[[str], Shape],
+    decode_class: Callable[[Any], Any],
     pack_error: Callable[[BaseException], Any],
     unpack_error: Callable[[Any], BaseException],
 ) -> tuple[Shape, Callable[[int, memoryview], Any]]:
     """Return the shape, and the hook that its extensions are decoded by.
 
     `decode` reads msgpack with that same hook, so what it gives needs no unpacking.
-    `class_of` returns the name and shape of a class, or raises Misfit.
+    `class_of` returns the name and shape of a class, or raises Misfit; `decode_class` reads a
+    name and what the class of that name is stored as.
     """
 
     def pack(value: Any, room: Room) -> Any:
@@ -64,7 +68,8 @@ def dynamic_shape(
         if isinstance(value, Exception):
             return Ext(ERROR, ENCODE(pack_error(value)))
         name, shape = class_of(kind_of(value))
-        return Ext(CLASS, ENCODE((name, shape.pack(value, room))))
+        data = _natively(name, shape, value)
+        return Ext(CLASS, data or ENCODE((name, shape.pack(value, room))))
 
     packers = _packers(pack)
     extensions: dict[int, Callable[[Any], Any]] = {
@@ -73,11 +78,12 @@ def dynamic_shape(
         FROZENSET: lambda wire: hashed(frozenset, _array(wire)),
         PAIRS: lambda wire: unpack_mapping(_array(wire), _same, _same, "dict"),
         SCALAR: lambda wire: _unpack_named(wire, NAMED_SCALARS.get),
-        CLASS: lambda wire: _unpack_named(wire, shape_named),
         ERROR: unpack_error,
     }
 
     def hook(code: int, data: memoryview) -> Any:
+        if code == CLASS:
+            return decode_class(data)
         if code not in extensions:
             raise Misfit(code, "an extension of Duetto")
         return extensions[code](decode(data))
@@ -85,6 +91,18 @@ def dynamic_shape(
     plain = _plain_checks()
     shape = Shape("Any", pack, _same, None, ANYTHING, Any, plain)
     return shape, hook
+
+
+def _natively(name: str, shape: Shape, value: Any) -> bytes:
+    """Return a named object as msgspec alone has it, or nothing where that is not proved exact."""
+    check = shape.checks.get(kind_of(value))
+    if shape.native is NOT_NATIVE or check is None or not check(value):
+        return b""
+    try:
+        data = ENCODE((name, value))
+    except (OverflowError, UnicodeEncodeError):
+        return b""
+    return b"" if UINT64 in data and BEYOND_INT64.search(data) else data
 
 
 def _same(value: Any) -> Any:

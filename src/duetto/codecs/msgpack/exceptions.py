@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
 import msgspec
 
-import duetto
 from duetto.authoring.symbols import Symbols
 from duetto.authoring.types import name_of
 from duetto.errors import DuettoError, NotFound, TaskError
@@ -22,7 +22,7 @@ CAUSES_MAX = 8
 FRAMES_MAX = 20
 """Frames of a trace, the innermost; what is above them is the way that led there."""
 
-PACKAGE = os.path.dirname(duetto.__file__) + os.sep
+PACKAGE = str(Path(__file__).parents[2]) + os.sep
 EXAMPLES = os.path.join(PACKAGE, "examples") + os.sep
 
 ORIGINAL = "_duetto_error"

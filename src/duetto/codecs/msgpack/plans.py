@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +10,20 @@ import msgspec
 
 from duetto.codec import VALUE_BYTES_MAX
 from duetto.codecs.msgpack.builder import Shapes
-from duetto.codecs.msgpack.shape import ENCODE, NOT_NATIVE, Misfit, Room, Shape, kind_of, too_big
+from duetto.codecs.msgpack.shape import (
+    BEYOND_INT64,
+    ENCODE,
+    NOT_NATIVE,
+    UINT64,
+    Check,
+    Misfit,
+    Room,
+    Shape,
+    kind_of,
+    too_big,
+)
 from duetto.errors import DuettoError, StoreDamaged, ValueRefused
 from duetto.model.definition import TypeRef
-
-UINT64 = b"\xcf"
-"""What an integer above 32 bits begins with."""
-
-BEYOND_INT64 = re.compile(rb"\xcf[\x80-\xff]")
-"""What may be an integer above 63 bits; it may be text or a number, so it is only a suspicion."""
 
 ESCAPES = (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError)
 """What msgspec and checks raise over a value that the complete way then refuses by its place."""
@@ -116,12 +120,36 @@ def damaged(error: BaseException, shape: Shape) -> StoreDamaged:
 
 
 def _native_encode(shape: Shape, slow: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-    checks, encode_native = dict(shape.checks), msgspec.msgpack.Encoder().encode
+    encode_native = msgspec.msgpack.Encoder().encode
+    if len(shape.checks) == 1:
+        return _one_type_encode(*next(iter(shape.checks.items())), slow)
+    checks = dict(shape.checks)
 
     def encode(value: Any) -> bytes:
         try:
             check = checks[kind_of(value)]
             if check is None or check(value):
+                data = encode_native(value)
+                if len(data) <= VALUE_BYTES_MAX and (
+                    UINT64 not in data or BEYOND_INT64.search(data) is None
+                ):
+                    return data
+        except ESCAPES:
+            pass
+        return slow(value)
+
+    return encode
+
+
+def _one_type_encode(
+    only: type, check: Check | None, slow: Callable[[Any], bytes]
+) -> Callable[[Any], bytes]:
+    """Return the same for the values of a single type, which most plans have."""
+    encode_native = msgspec.msgpack.Encoder().encode
+
+    def encode(value: Any) -> bytes:
+        try:
+            if kind_of(value) is only and (check is None or check(value)):
                 data = encode_native(value)
                 if len(data) <= VALUE_BYTES_MAX and (
                     UINT64 not in data or BEYOND_INT64.search(data) is None

@@ -162,10 +162,6 @@ def _unpack_decimal(wire: Any) -> Decimal:
     return _pack_decimal(found, ROOM)
 
 
-def _is_finite(value: Any) -> bool:
-    return value.is_finite()
-
-
 def _is_plain_zone(value: Any) -> bool:
     return (value.tzinfo is None or value.tzinfo is UTC) and not value.fold
 
@@ -288,7 +284,7 @@ SCALARS: dict[Any, Shape] = {
     complex: _scalar(complex, _pack_complex, _unpack_complex, "array", native=False),
     range: _scalar(range, _pack_range, _unpack_range, "array", native=False),
     Fraction: _scalar(Fraction, _pack_fraction, _unpack_fraction, "str", native=False),
-    Decimal: _scalar(Decimal, _pack_decimal, _unpack_decimal, "str", check=_is_finite),
+    Decimal: _scalar(Decimal, _pack_decimal, _unpack_decimal, "str", check=Decimal.is_finite),
     datetime: _instant(datetime),
     time: _instant(time),
     date: _textual(date),

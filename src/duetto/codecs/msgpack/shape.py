@@ -7,6 +7,7 @@ msgspec; it is taken where `checks` prove that nothing gets lost by it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +43,12 @@ ARRAYS: Any = (list, tuple)
 """What an array decodes to: tuples where it is the key of a map."""
 
 ENCODE = msgspec.msgpack.Encoder().encode
+
+UINT64 = 0xCF
+"""What an integer above 32 bits begins with."""
+
+BEYOND_INT64 = re.compile(rb"\xcf[\x80-\xff]")
+"""What may be an integer above 63 bits; it may be text or a number, so it is only a suspicion."""
 
 
 class Misfit(Exception):
