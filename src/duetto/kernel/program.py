@@ -42,7 +42,7 @@ from duetto.model.definition import (
 )
 from duetto.model.expression import Name
 from duetto.model.placement import Placement
-from duetto.model.token import OPEN, Error, Value
+from duetto.model.token import OPEN, Error, Token, Value
 
 FORKED = -2
 """The type of the hidden variable with the arguments of children that have not begun."""
@@ -207,6 +207,29 @@ class Program:
             names = ", ".join(rest) or "a positional one"
             raise TypeError(f"{self.definition.name}() got an unexpected argument: {names}")
         return found
+
+    def travelling(self, token: Token) -> Token:
+        """Return the token as it leaves its store: with what is still read after its node.
+
+        Within a store it keeps the rest, as its arguments are evaluated again for each attempt.
+        """
+        carried = self.regions[token.region][token.node].carried
+        return Token(
+            token.path,
+            token.definition,
+            token.region,
+            token.at,
+            token.reply_to,
+            token.node,
+            token.step,
+            token.hop,
+            {name: value for name, value in token.vars.items() if name in carried},
+            token.frames,
+            token.undo,
+            token.rest,
+            token.cancelled,
+            token.depth,
+        )
 
     def place(self, error: Error, line: int) -> Error:
         """Return an error with the workflow's own line in its trace."""

@@ -108,11 +108,9 @@ class Walk:
         self.undo_kept = min(self.undo_kept, size)
 
     def move(self, participant: str) -> None:
-        """Travel to a participant, if it is another, with what is still read after this node."""
+        """Travel to a participant, if it is another."""
         if participant != self.at:
             self.at, self.hop = participant, self.hop + 1
-            carried = self.linked.carried
-            self.vars = {name: value for name, value in self.vars.items() if name in carried}
 
     def interruption(self) -> Raising | None:
         """Return what interrupts the token here, if anything: scopes have a state, not a signal."""

@@ -280,8 +280,9 @@ class Host(Desk):
             cascade.undos += ((token, effect),)
 
     def _depart(self, run: RunState, token: Token, cascade: Cascade) -> None:
-        """Let a token travel: it leaves in this commit, and its trail stays."""
-        message = self.message(run, token.at, Arrive(token))
+        """Let a token travel with what is still read: it leaves in this commit, its trail stays."""
+        program = self.programs.program(token.definition)
+        message = self.message(run, token.at, Arrive(program.travelling(token)))
         cascade.sent += (message,)
         fold.note_sent(run, message)
 
