@@ -180,6 +180,11 @@ class CommitContract:
         assert store.journal(1) == []
         assert store.definition("d") is None
 
+    def test_closing_twice_is_closing(self, store: Store) -> None:
+        store.commit(Batch(runs=[a_row(1)]))
+        store.close()
+        store.close()
+
     def test_definitions_are_kept_by_digest(self, store: Store) -> None:
         store.commit(Batch(definitions=[("d1", "fulfil", b"one"), ("d2", "fulfil", b"two")]))
         store.commit(Batch(definitions=[("d1", "fulfil", b"one")]))

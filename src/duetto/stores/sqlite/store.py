@@ -19,7 +19,7 @@ from duetto.stores.sqlite.database import Database, Row
 from duetto.stores.sqlite.mark import Mark, MarkFile
 from duetto.stores.sqlite.owner import Ownership
 from duetto.stores.sqlite.reading import Reader
-from duetto.stores.sqlite.refusals import refusal
+from duetto.stores.sqlite.refusals import failed, refusal
 from duetto.stores.sqlite.rows import columns_of, end_seal
 from duetto.stores.sqlite.schema import Migration
 from duetto.stores.sqlite.statements import statements
@@ -53,6 +53,7 @@ class SqliteStore:
         self._reader = Reader(db, path)
         self._cursor = db.cursor()
         self._failure: StoreError | None = None
+        self._is_closed = False
         self._log_pages = 0
         self._lsn = 0
         if owner is not None:
@@ -243,15 +244,18 @@ class SqliteStore:
         opening.backup(self._path, Path(path))
 
     def close(self) -> None:
-        """Checkpoint and let go of the store."""
-        if self._owner is None or self._mark is None:
-            let_go(self._db)
+        """Checkpoint and let go of the store; once more does nothing."""
+        if self._is_closed:
             return
-        if self._failure is None:
+        self._is_closed = True
+        if self._owner is not None and self._failure is None:
             self._leave()
+        self._failure = failed(self._path, "the store was closed")
         let_go(self._db)
-        self._mark.close()
-        self._owner.release()
+        if self._mark is not None:
+            self._mark.close()
+        if self._owner is not None:
+            self._owner.release()
 
     def _leave(self) -> None:
         """Say in the file itself that it is whole without its log."""

@@ -206,9 +206,7 @@ class _Region:
         self.nodes[head] = Choice(test, next, entry, scope)
         return self.add(Assign(x.Const(0), target, head, scope))
 
-    def fork(
-        self, block: b.Together | b.Each | b.First | b.Sub, scope: int, next: int
-    ) -> int:
+    def fork(self, block: b.Together | b.Each | b.First | b.Sub, scope: int, next: int) -> int:
         workflow = self.workflow
         match block:
             case b.Together(branches, fail_fast, limit):
@@ -233,9 +231,7 @@ class _Region:
         total = x.Call(x.Symbol("sum"), (x.Name(into),))
         return self.add(Assign(modulo(total), self.bind("x"), next, scope))
 
-    def scope(
-        self, block: b.Try | b.Cleanup | b.Saga | b.Limit, scope: int, next: int
-    ) -> int:
+    def scope(self, block: b.Try | b.Cleanup | b.Saga | b.Limit, scope: int, next: int) -> int:
         index = self.reserve()
         entry = self.block(block.body, index, next)
         match block:

@@ -61,4 +61,3 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if left:
             self.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self.close()
-

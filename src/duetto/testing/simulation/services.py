@@ -140,8 +140,9 @@ def service(name: str) -> Service:
     async def undo_slow(result: int) -> None:
         await revert("slow")
 
-    @made.task(retry=Retry(attempts_max=LATE_ATTEMPTS, delay_ms=20, never=(ValueError,)),
-               timeout=LATE_S)
+    @made.task(
+        retry=Retry(attempts_max=LATE_ATTEMPTS, delay_ms=20, never=(ValueError,)), timeout=LATE_S
+    )
     async def late(value: int) -> int:
         return await perform("late", value)
 
