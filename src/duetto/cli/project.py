@@ -7,12 +7,14 @@ import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 import click
 from msgspec import Struct
 
 from duetto.app import App
+from duetto.authoring.workflow import Workflow
 from duetto.errors import ConfigurationError, DuettoError, NotFound
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -62,6 +64,17 @@ def _checked(folder: Path, file: Path, table: dict[str, Any]) -> Project:
     return Project(folder, table.get("app", ""), folder / store if store else None)
 
 
+def named_app(command: F) -> F:
+    """Add the option that says which app a command is about."""
+    option = click.option(
+        "--app",
+        "app_name",
+        metavar="MODULE:APP",
+        help="The app; by default that of [tool.duetto] in pyproject.toml.",
+    )
+    return option(command)
+
+
 def about_an_app(command: F) -> F:
     """Add the options that say which app and which store a command is about."""
     store = click.option(
@@ -70,13 +83,7 @@ def about_an_app(command: F) -> F:
         type=click.Path(dir_okay=False, path_type=Path),
         help="The store's file; by default that of [tool.duetto], or the app's own.",
     )
-    app = click.option(
-        "--app",
-        "app_name",
-        metavar="MODULE:APP",
-        help="The app; by default that of [tool.duetto] in pyproject.toml.",
-    )
-    return app(store(command))
+    return named_app(store(command))
 
 
 def load_app(name: str | None, store: Path | None = None) -> App:
@@ -116,7 +123,14 @@ def _attribute(wanted: str) -> App:
     return app
 
 
-def _module(name: str, wanted: str) -> Any:
+def workflow_named(app: App, name: str) -> Workflow[..., Any]:
+    """Return a workflow of the app. Raises NotFound, with a suggestion."""
+    if name not in app.workflows:
+        raise NotFound.named("workflow", name, app.workflows)
+    return app.workflows[name]
+
+
+def _module(name: str, wanted: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -57,19 +57,24 @@ def ask(target: Target, request: AnyRequest, kind: type[A]) -> A:
 
 def asked(target: Target, request: AnyRequest) -> Answered:
     """Ask the app that owns the store; where none does, read the store or own it meanwhile."""
-    path = target.path()
-    if not path.exists():
-        raise NotFound(
-            f"There is no store {path}.",
-            expected="a file",
-            do="start the app once, or check --store and [tool.duetto]",
-        )
+    path = existing(target.path())
     found = call(path, request)
     if found is not None:
         return Answered(bytes(found), running=True)
     to_read = isinstance(request, READS)
     app = target.opened(to_read=to_read)
     return Answered(asyncio.run(_at_rest(app, request, to_read)), running=False)
+
+
+def existing(path: Path) -> Path:
+    """Return the path of a store. Raises NotFound where there is none."""
+    if not path.exists():
+        raise NotFound(
+            f"There is no store {path}.",
+            expected="a file",
+            do="start the app once, or check --store and [tool.duetto]",
+        )
+    return path
 
 
 async def _at_rest(app: App, request: AnyRequest, to_read: bool) -> bytes:

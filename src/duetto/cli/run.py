@@ -15,13 +15,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from duetto.app import App, run_in_loop
-from duetto.authoring.workflow import Workflow
 from duetto.cli.command import Command, screen
 from duetto.cli.course import Course, Runner, Watcher, percentile
 from duetto.cli.exits import DONE, NO
 from duetto.cli.lines import Reader
-from duetto.cli.project import about_an_app, load_app
-from duetto.errors import NotFound
+from duetto.cli.project import about_an_app, load_app, workflow_named
+from duetto.stores.sqlite import SqliteStore
 
 IDS_SHOWN_MAX = 20
 """Runs named in one line; the rest is counted."""
@@ -49,6 +48,11 @@ IDS_SHOWN_MAX = 20
     type=click.IntRange(min=1),
     help="Runs under way at a time.",
 )
+@click.option(
+    "--accept-loss",
+    is_flag=True,
+    help="Open the store though commits that were acknowledged are missing.",
+)
 @about_an_app
 @click.pass_context
 def run(
@@ -57,6 +61,7 @@ def run(
     file: Path,
     placement: str | None,
     concurrency: int,
+    accept_loss: bool,
     app_name: str | None,
     store: Path | None,
 ) -> None:
@@ -68,22 +73,17 @@ def run(
     app = load_app(app_name, store)
     chosen = workflow_named(app, workflow)
     reader = Reader(chosen)
+    if accept_loss and app.store_path is not None:
+        SqliteStore.open(app.store_path, accept_loss=True).close()
     with spooled(file) as (path, name):
         total = sum(1 for _ in reader.read(path, name))
-        watcher = Watcher(app.observer, told_of(total))
+        watcher = Watcher(app.observer, say_continued)
         app.configure(placement=placement, observer=watcher)
         with progress(workflow, total) as ended:
             runner = Runner(app, chosen.name, concurrency, watcher)
             course = run_in_loop(runner.run(reader.read(path, name), ended))
     report(app, chosen.name, total, course)
     ctx.exit(DONE if course.ended + course.parked == total and not course.parked else NO)
-
-
-def workflow_named(app: App, name: str) -> Workflow[..., Any]:
-    """Return a workflow of the app. Raises NotFound, with a suggestion."""
-    if name not in app.workflows:
-        raise NotFound.named("workflow", name, app.workflows)
-    return app.workflows[name]
 
 
 @contextmanager
@@ -98,14 +98,9 @@ def spooled(file: Path) -> Generator[tuple[Path, str]]:
         yield Path(kept.name), "line"
 
 
-def told_of(total: int) -> Callable[[tuple[str, ...]], None]:
-    """Return what says which runs are continued."""
-
-    def say(runs: tuple[str, ...]) -> None:
-        click.echo(f"continuing {len(runs)} unfinished runs: {named(runs)}", err=True)
-
-    del total
-    return say
+def say_continued(runs: tuple[str, ...]) -> None:
+    """Say which runs are taken up again."""
+    click.echo(f"continuing {len(runs)} unfinished runs: {named(runs)}", err=True)
 
 
 def named(runs: tuple[str, ...] | list[str]) -> str:
