@@ -161,7 +161,8 @@ def apply(state: RunState, record: Record) -> None:
             _move(state, record.path, record.change)
             _begin(state, record.forked, record.sent)
         case Ended():
-            state.tokens.pop(record.path, None)
+            for rows in (state.tokens, state.reports, state.deaths, state.progress):
+                rows.pop(record.path, None)
             state.away[record.path] = Trail(None, 0)
             report(state, record.path, record.outcome)
             _begin(state, (), record.sent)
