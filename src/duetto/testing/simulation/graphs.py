@@ -236,7 +236,7 @@ class _Region:
         entry = self.block(block.body, index, next)
         match block:
             case b.Try(catches=catches, handler=handler):
-                types = (f"builtins:{catches}",)
+                types = (catches,)
                 handlers = (Handler(types, self.block(handler, scope, next), "caught"),)
                 node = Scope("try", handlers, next=entry, scope=scope)
             case b.Cleanup(final=final):

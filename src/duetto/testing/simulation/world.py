@@ -47,8 +47,8 @@ HANDLES: dict[str, TaskHandle] = handles(TASKS, CODEC)
 RUN_S_MAX = 40_000.0
 """No generated workflow takes longer: what has not ended by then never will."""
 
-QUIET_S = 25.0
-"""Two sweeps after the end: guests learn that their run is closed, late duplicates have come."""
+QUIET_S = 65.0
+"""Some sweeps after the end: guests learn that their run is closed, late duplicates have come."""
 
 
 class Layout(Struct, frozen=True):
@@ -113,6 +113,7 @@ class World:
         self.history: list[Committed] = []
         self.happened = 0
         self.parked: list[str] = []
+        self.ended = False
         self.random = Random(f"world {seed}")
         self.on_commit: Callable[[int, Host], None] | None = None
         """Called after each commit that a host survives."""
@@ -170,7 +171,8 @@ class World:
         kept, away_s = self.crashes.get((number, self.commits[number]), (True, 0.0))
         if kept:
             self.stores[number].commit(batch)
-            if batch.ended and self.closed():
+            if batch.ended and not self.ended and self.closed():
+                self.ended = True
                 self.loop.stop()
             for _, sealed in batch.journal:
                 record = journal.record(unseal(sealed))

@@ -1,0 +1,1 @@
+"""Generated workflows and placements, held against a plain interpreter and against Python."""

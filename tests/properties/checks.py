@@ -1,0 +1,199 @@
+"""What must hold of every run, whatever its placement and faults."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from duetto.kernel import fold, journal
+from duetto.model.token import Completed, Failed, Outcome, Stopped, Token
+from duetto.runtime.host import Host
+from duetto.testing.simulation import blocks as b
+from duetto.testing.simulation.services import Effects
+from duetto.testing.simulation.world import CODEC, World
+from tests.properties.facts import Facts
+from tests.properties.reference import Reference, Wrong
+
+
+class Result(Struct, frozen=True):
+    """What may not depend on the placement."""
+
+    outcome: tuple[str, object]
+    done: frozenset[str]
+    undone: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def told(outcome: Outcome) -> tuple[str, object]:
+    """Return an outcome as plain data."""
+    match outcome:
+        case Completed(value):
+            return ("completed", CODEC.dynamic.decode(value.data) if value.type < 0 else small(value.data))
+        case Failed(error):
+            return ("failed", (error.type, error.message))
+        case Stopped():
+            return ("cancelled", None)
+
+
+def small(data: bytes) -> int:
+    import msgspec
+
+    return msgspec.msgpack.decode(data, type=int)
+
+
+def check(world: World, block: b.Block, outcome: Outcome, arguments: tuple[int, ...], *, choices: bool) -> Result:
+    """Hold a run against the reference, and its effects against its journal. Raises Wrong."""
+    quiet(world)
+    facts = Facts(world.history)
+    reference = Reference(world.effects, facts if choices else None)
+    variables = dict(zip(b.VARIABLES, arguments, strict=True))
+    ending = reference.token("/", block, variables, saga=True)
+    wanted = ("completed", ending.value) if ending.error is None else ("failed", ending.error)
+    if ending.stopped:
+        wanted = ("cancelled", None)
+    if told(outcome) != wanted:
+        raise Wrong(f"outcome {told(outcome)} instead of {wanted}")
+    if wrong := facts.causes():
+        raise Wrong("; ".join(wrong))
+    if "/" in facts.cancelled and not world.layout.cancel_s:
+        raise Wrong("the run was cancelled by nobody")
+    if choices and (more := set(facts.steps) - reference.seen):
+        raise Wrong(f"steps that the workflow does not have: {sorted(more)[:3]}")
+    undone = {
+        path: tuple(f"{one.path}#{one.step}" for one in entries)
+        for path, entries in facts.undone.items()
+    }
+    expected = {path: tuple(keys) for path, keys in reference.undone.items()}
+    if undone != expected:
+        raise Wrong(f"undone {undone} instead of {expected}")
+    effects(world.effects, reference, facts)
+    return Result(told(outcome), frozenset(world.effects.done), tuple(sorted(undone.items())))
+
+
+def effects(ledger: Effects, reference: Reference, facts: Facts) -> None:
+    """Each completed task had its effect; each that its saga gave up was undone, after it."""
+    done, undone = set(ledger.done), set(ledger.undone)
+    if missing := reference.done - done:
+        raise Wrong(f"completed without an effect: {sorted(missing)}")
+    if more := done - reference.done - reference.cut:
+        raise Wrong(f"effects of tasks that the run never made: {sorted(more)}")
+    given_up = {key for keys in reference.undone.values() for key in keys}
+    for key in given_up:
+        if (key in done) != (key in undone):
+            raise Wrong(f"{key}: done {key in done}, undone {key in undone}, and its saga failed")
+    if more := undone - given_up:
+        raise Wrong(f"undone although their saga did not fail: {sorted(more)}")
+    for key in undone:
+        if ledger.done[key][-1] > ledger.undone[key][0]:
+            raise Wrong(f"{key}: an effect after its undo")
+    counts = [key for keys in reference.undone.values() for key in keys]
+    if len(counts) != len(set(counts)):
+        raise Wrong("undone by two")
+    never_again(ledger, facts)
+    newest_first(ledger, undone)
+
+
+def never_again(ledger: Effects, facts: Facts) -> None:
+    """A task with a stored result never runs again."""
+    for order, key in ledger.begun:
+        if facts.stored.get(key, order) < order:
+            raise Wrong(f"{key} ran again at {order}, after its result was stored at {facts.stored[key]}")
+
+
+def newest_first(ledger: Effects, undone: set[str]) -> None:
+    """Of two tasks of which one came after the other, the later one is undone first."""
+    for first in undone:
+        for second in undone:
+            wrong = ledger.undone[first][0] < ledger.undone[second][0] and causal(first, second)
+            # A task that was undone before the other began is a matter of two sagas.
+            if wrong and ledger.done[second][0] < ledger.undone[first][0]:
+                raise Wrong(f"undone oldest first: {first} before {second}")
+
+
+def causal(first: str, second: str) -> bool:
+    """Did one task come before another? The names say so: a later step of the same token."""
+    for one, other in zip(parts(first), parts(second), strict=False):
+        if one[0] != other[0]:
+            return one[0] < other[0]
+        if one[1] != other[1]:
+            return False
+    return False
+
+
+def parts(key: str) -> list[tuple[int, int]]:
+    """Return (step, branch) pairs; the last has no branch."""
+    path, _, step = key.partition("#")
+    found: list[tuple[int, int]] = []
+    for part in path.strip("/").split("/"):
+        if part:
+            number, _, branch = part.partition("[")
+            found.append((int(number), int(branch[:-1])))
+    return [*found, (int(step), 0)]
+
+
+def quiet(world: World) -> None:
+    """Nothing is alive, parked, under way or kept waiting when a run has ended."""
+    if world.parked:
+        raise Wrong(f"parked: {world.parked}")
+    for number, host in enumerate(world.hosts):
+        if host is None:
+            raise Wrong(f"host {number} is still down")
+        if host.runs:
+            run = next(iter(host.runs.values()))
+            raise Wrong(f"host {number} still has the run: {left(run)}")
+        for name, some in (
+            ("attempts", host.attempts.running),
+            ("held arrivals", host.held),
+            ("held commands", host.exchange.held_commands),
+            ("messages", host.exchange.unconfirmed),
+            ("settling", host.attempts.settling),
+        ):
+            if some:
+                raise Wrong(f"host {number} still has {name}: {list(some)[:3]}")
+
+
+def left(run: fold.RunState) -> str:
+    tokens = {path: type(token.rest).__name__ for path, token in run.tokens.items()}
+    return f"tokens {tokens}, commands {list(run.commands)}"
+
+
+def folded(world: World, number: int, host: Host) -> None:
+    """Hold the live state of a host against its journal, folded anew."""
+    store = world.stores[number]
+    for run in host.runs.values():
+        fresh = fold.RunState(run.rid, run.id, run.digest, run.home)
+        for data in store.journal(run.rid):
+            fold.apply(fresh, journal.record(data))
+        held = {path for id, path in host.held if id == run.id}
+        same(number, "tokens", without(run.tokens, held), without(fresh.tokens, held))
+        same(number, "reports", full(run.reports), full(fresh.reports))
+        same(number, "keys", run.keys, fresh.keys)
+        same(number, "tombs", run.tombs, fresh.tombs)
+        held_commands = {key[1:] for key in host.exchange.held_commands if key[0] == run.id}
+        same(number, "commands", without(run.commands, held_commands), fresh.commands)
+
+
+def without(tokens: dict, held: set) -> dict:
+    return {path: token for path, token in tokens.items() if path not in held}
+
+
+def full(reports: dict) -> dict:
+    return {path: rows for path, rows in reports.items() if rows}
+
+
+def same(number: int, what: str, live: object, fresh: object) -> None:
+    if live != fresh:
+        raise Wrong(f"host {number}: {what} {differences(live, fresh)}")
+
+
+def differences(live: object, fresh: object) -> str:
+    if isinstance(live, dict) and isinstance(fresh, dict):
+        for key in live.keys() | fresh.keys():
+            if live.get(key) != fresh.get(key):
+                return f"{key}: live {plain(live.get(key))}, folded {plain(fresh.get(key))}"
+    return f"live {live}, folded {fresh}"
+
+
+def plain(value: object) -> str:
+    if isinstance(value, Token):
+        names = value.__struct_fields__
+        return ", ".join(f"{name}={getattr(value, name)}" for name in names)
+    return str(value)

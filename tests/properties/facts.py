@@ -1,0 +1,187 @@
+"""What a run's journals say about its choices: who was interrupted where, who won, when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from duetto.model.effect import Change
+from duetto.model.record import (
+    CancelCame,
+    CommandEnded,
+    Ended,
+    Moved,
+    Record,
+    Started,
+    TaskEnded,
+)
+from duetto.model.token import (
+    OnChildren,
+    OnEvent,
+    OnTask,
+    OnTimer,
+    OnUndo,
+    Parked,
+    Rest,
+    Stopped,
+    parent_of,
+)
+from duetto.testing.simulation.world import Committed
+
+
+class StepEnd(Struct, frozen=True):
+    """How a step of a token ended: at which instant and record, and whether by an interrupt."""
+
+    at: int
+    order: int
+    interrupted: bool
+
+
+class Fork(Struct):
+    """The choices at a fork: `decided` is a child, `interrupted` says when the parent was."""
+
+    started: int
+    decided: int = -1
+    decided_order: int = 0
+    interrupted: StepEnd | None = None
+
+
+class Undone(Struct, frozen=True):
+    path: str
+    step: int
+    at: int
+    order: int
+
+
+class Facts:
+    """The journals of all stores of a run, read in the order in which they were committed."""
+
+    def __init__(self, history: Iterable[Committed]) -> None:
+        self.started: dict[str, tuple[int, int]] = {}
+        self.steps: dict[tuple[str, int], StepEnd] = {}
+        self.forks: dict[tuple[str, int], Fork] = {}
+        self.undone: dict[str, list[Undone]] = {}
+        self.cancelled: dict[str, int] = {}
+        self.ended: dict[str, tuple[int, int]] = {}
+        self.stored: dict[str, int] = {}
+        self._rests: dict[str, tuple[int, Rest]] = {}
+        self._tombs: dict[tuple[int, str], int] = {}
+        for each in history:
+            self._read(each.order, each.store, each.record)
+
+    def is_cancelled(self, path: str, order: int) -> bool:
+        """Was a token cancelled when the record of this number was written?"""
+        return self.cancelled.get(path, order + 1) <= order
+
+    def _read(self, order: int, store: int, record: Record) -> None:
+        match record:
+            case Started(path, at, token, _, forked):
+                self._start(path, at, order)
+                self._rests.setdefault(path, (token.step, token.rest))
+                self._fork(path, token.step, token.rest, at, order)
+                self._children(forked, at, order)
+            case TaskEnded(path=path, change=change):
+                self._key(order, record.path, record.step, failed=record.error is not None)
+                self._moved(order, record, change, interrupted=False)
+                self._children(record.forked, record.at, order)
+            case Moved(path, at, _, change):
+                if change.cancelled:
+                    self.cancelled.setdefault(path, order)
+                self._moved(order, record, change, interrupted=self._is_interrupt(record))
+                self._children(record.forked, at, order)
+            case Ended(path, at, outcome):
+                if record.task:
+                    self._key(order, path, record.step, failed=record.error is not None)
+                if isinstance(outcome, Stopped) or record.cause == "cancelled":
+                    self.cancelled.setdefault(path, order)
+                if (store, path) in self._tombs:
+                    self.cancelled.setdefault(path, order)
+                self._start(path, at, order)
+                interrupted = not record.task and self._is_interrupt(record)
+                self._close(order, path, at, None, interrupted=interrupted)
+                self.ended[path] = (at, order)
+            case CancelCame(path):
+                self._tombs.setdefault((store, path), order)
+            case CommandEnded(undo=False, unknown=False):
+                self._key(order, record.path, record.step, failed=False)
+            case _:
+                pass
+
+    def _key(self, order: int, path: str, step: int, *, failed: bool) -> None:
+        if not failed:
+            self.stored.setdefault(f"{path}#{step}", order)
+
+    def _start(self, path: str, at: int, order: int) -> None:
+        self.started.setdefault(path, (at, order))
+
+    def _children(self, forked: tuple[object, ...], at: int, order: int) -> None:
+        for token in forked:
+            path, step, rest = token.path, token.step, token.rest  # type: ignore[attr-defined]
+            self._start(path, at, order)
+            self._rests[path] = (step, rest)
+            self._fork(path, step, rest, at, order)
+
+    def _is_interrupt(self, record: Moved | Ended) -> bool:
+        """Is a step that this record ends interrupted by it?"""
+        _, rest = self._rests.get(record.path, (0, None))
+        match record.cause, rest:
+            case "woken", OnTimer(until):
+                return until > record.at
+            case "woken", OnEvent(deadline=deadline):
+                return not 0 < deadline <= record.at
+            case ("woken" | "cancelled" | "arrived"), _:
+                return True
+            case _:
+                return False
+
+    def _moved(
+        self, order: int, record: TaskEnded | Moved, change: Change, *, interrupted: bool
+    ) -> None:
+        self._close(order, record.path, record.at, change, interrupted=interrupted)
+        self._fork(record.path, change.step, change.rest, record.at, order)
+
+    def _close(
+        self, order: int, path: str, at: int, change: Change | None, *, interrupted: bool
+    ) -> None:
+        """Note the end of the step or of the undoing that a token was at, if this is it."""
+        step, rest = self._rests.get(path, (0, None))
+        new = change.rest if change is not None else None
+        new = new.over if isinstance(new, Parked) else new
+        if change is not None:
+            self._rests[path] = (change.step, change.rest)
+        rest = rest.over if isinstance(rest, Parked) else rest
+        match rest:
+            case OnTask() | OnTimer() | OnEvent() | OnChildren():
+                if change is None or change.step != step or type(new) is not type(rest):
+                    self.steps[path, step] = StepEnd(at, order, interrupted)
+            case OnUndo(entry):
+                if not isinstance(new, OnUndo) or new.entry != entry:
+                    found = Undone(entry.path, entry.step, at, order)
+                    self.undone.setdefault(path, []).append(found)
+            case _:
+                pass
+
+    def _fork(self, path: str, step: int, rest: Rest, at: int, order: int) -> None:
+        if not isinstance(rest, OnChildren):
+            return
+        fork = self.forks.setdefault((path, step), Fork(rest.started))
+        fork.started = rest.started
+        if rest.decided >= 0 and fork.decided < 0:
+            fork.decided, fork.decided_order = rest.decided, order
+        if rest.interrupt is not None and fork.interrupted is None:
+            fork.interrupted = StepEnd(at, order, True)
+
+    def causes(self) -> list[str]:
+        """Return what is wrong with the choices themselves: each needs a cause."""
+        found: list[str] = []
+        for path, order in self.cancelled.items():
+            if path == "/":
+                continue
+            parent, step, index = parent_of(path)
+            fork = self.forks.get((parent, step))
+            decided = fork is not None and fork.decided >= 0 and fork.decided != index
+            interrupted = fork is not None and fork.interrupted is not None
+            if not decided and not interrupted:
+                found.append(f"{path} was cancelled at record {order} without a cause")
+        return found
