@@ -48,7 +48,7 @@ def refuse_unstorable(row: RunRow) -> None:
         if not is_storable(text):
             raise ValueRefused(
                 f"A {kind} cannot be stored.",
-                found=f"{ascii(text[:40])}, {len(text)} characters",
+                found=f"{text[:40]!a}, {len(text)} characters",
                 expected=f"1 to {NAME_BYTES_MAX} bytes of UTF-8 without NUL and lone surrogates",
                 do=f"choose another {kind}",
             )
@@ -80,7 +80,10 @@ class Batch(Struct):
 
 
 class Query(Struct, frozen=True):
-    """Which runs to list, newest first: `before` is a rid to go on from, 0 for the newest."""
+    """Which runs to list, newest first: `before` is a rid to go on from, 0 for the newest.
+
+    `since` and `until` are of the start: from `since` to before `until`, 0 for no bound.
+    """
 
     workflow: str = ""
     statuses: tuple[int, ...] = ()
@@ -89,6 +92,17 @@ class Query(Struct, frozen=True):
     until: int = 0
     before: int = 0
     limit: int = 100
+
+
+def fits(row: RunRow, query: Query) -> bool:
+    """Does the row fit everything that the query asks, but for its page?"""
+    return (
+        (not query.workflow or row.workflow == query.workflow)
+        and (not query.statuses or row.status in query.statuses)
+        and (not query.tag or query.tag in row.tags)
+        and (not query.since or query.since <= row.created)
+        and (not query.until or row.created < query.until)
+    )
 
 
 class Damage(Struct, frozen=True):
@@ -147,13 +161,13 @@ class Store(Protocol):
         ...
 
     def purge(self, closed_before: int, limit: int) -> int:
-        """Delete at most `limit` closed runs that were updated before an instant; return how many."""
+        """Delete at most `limit` runs that closed before an instant; return how many."""
         ...
 
     def backup(self, path: Path) -> None:
-        """Write a consistent copy to a new file while in use."""
+        """Write a consistent copy to a new file while in use; may run in another thread."""
         ...
 
     def close(self) -> None:
-        """Checkpoint and let go of the store."""
+        """Checkpoint and let go of the store; once more does nothing."""
         ...

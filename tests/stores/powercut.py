@@ -180,9 +180,9 @@ def cut_power(cuts: int, seed: int) -> Counter[str]:
                     rounds = Rounds(disk, Path(folder, "s.sqlite"), Random(seed), counts)
                     for _ in range(min(CUTS_PER_STORE, cuts - counts["cuts"])):
                         rounds.cut()
-            except Wrong as error:
+            except Exception as error:  # whatever went wrong, the seed is what helps
                 command = f"python -m tests.stores.powercut --cuts {CUTS_PER_STORE} --seed {seed}"
-                raise Wrong(f"{error}\nagain: {command}") from error
+                raise Wrong(f"{error!r}\nagain: {command}") from error
             disk.forget()
             seed += 1
     return counts

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from duetto.errors import ConflictError, NotAllowed, StoreDamaged
 from duetto.model.view import GUEST, RUNNING, RunRow
-from duetto.store import Batch, Damage, Query, refuse_unstorable, unseal
+from duetto.store import Batch, Damage, Query, fits, refuse_unstorable, unseal
 
 
 class MemoryStore:
@@ -124,14 +124,3 @@ class MemoryStore:
 
     def close(self) -> None:
         """Let go; what was kept stays readable for the test that holds the store."""
-
-
-def fits(row: RunRow, query: Query) -> bool:
-    """Does the row fit everything that the query asks, but for its page?"""
-    return (
-        (not query.workflow or row.workflow == query.workflow)
-        and (not query.statuses or row.status in query.statuses)
-        and (not query.tag or query.tag in row.tags)
-        and query.since <= row.created
-        and (not query.until or row.created < query.until)
-    )

@@ -22,10 +22,11 @@ from duetto.stores.sqlite.reading import Reader
 from duetto.stores.sqlite.refusals import failed, refusal
 from duetto.stores.sqlite.schema import (
     Migration,
-    migrate,
     migrations,
     outdated,
     pending,
+    take,
+    transaction,
     version_of,
 )
 from duetto.stores.sqlite.statements import statements
@@ -33,6 +34,9 @@ from duetto.stores.sqlite.statements import statements
 WRITE = statements("write")
 IN_USE, CLOSED = 0, 1
 """The meta row `closed`: was the log moved into the file before it was let go?"""
+
+BACKUP_PAGES = 1000
+"""Copied at a time, so that another thread gets its turn between."""
 
 
 class Opened(NamedTuple):
@@ -129,9 +133,10 @@ def check_layout(db: Database, path: Path, *, new_allowed: bool) -> None:
             do="restore a backup, or open it once with --accept-loss",
         )
     if steps:
-        migrate(db, steps)
-        put_meta(db, "identity", uuid.uuid4().bytes)
-        put_meta(db, "made_at", now_ms())
+        with transaction(db):
+            take(db, steps)
+            put_meta(db, "identity", uuid.uuid4().bytes)
+            put_meta(db, "made_at", now_ms())
 
 
 def check_complete(
@@ -169,27 +174,29 @@ def put_meta(db: Database, name: str, value: Value) -> None:
 
 def plan(path: Path) -> tuple[Migration, ...]:
     """Return the steps that an upgrade would take."""
-    db = connect(path.resolve(), write=False)
-    try:
+    with refusing(path), closing_db(connect(path.resolve(), write=False)) as db:
         return pending(version_of(db), migrations())
-    finally:
-        let_go(db)
 
 
 def upgrade(path: Path) -> tuple[Migration, ...]:
-    """Take the steps, as the owner."""
+    """Take the steps in one transaction, as the owner."""
     path = path.resolve()
-    owner = own(path)
+    with ExitStack() as undo, refusing(path):
+        undo.callback(own(path).release)
+        db = undo.enter_context(closing_db(connect(path, write=True)))
+        steps = pending(version_of(db), migrations())
+        with transaction(db):
+            take(db, steps)
+        return steps
+
+
+@contextmanager
+def closing_db(db: Database) -> Generator[Database]:
+    """Let go of a connection at the end."""
     try:
-        db = connect(path, write=True)
-        try:
-            steps = pending(version_of(db), migrations())
-            migrate(db, steps)
-        finally:
-            let_go(db)
+        yield db
     finally:
-        owner.release()
-    return steps
+        let_go(db)
 
 
 def backup(source: Path, target: Path) -> None:
@@ -200,17 +207,16 @@ def backup(source: Path, target: Path) -> None:
         )
     part = target.with_name(target.name + ".part")
     part.unlink(missing_ok=True)
-    reader = connect(source, write=False)
-    writer = connect(part, write=True)
-    try:
+    with (
+        refusing(target),
+        closing_db(connect(source, write=False)) as reader,
+        closing_db(connect(part, write=True)) as writer,
+    ):
         reader.execute("BEGIN")
         with writer.backup("main", reader, "main") as copying:
             while not copying.done:
-                copying.step(1000)
+                copying.step(BACKUP_PAGES)
         say_closed(writer, closed=True)
-    finally:
-        let_go(reader)
-        let_go(writer)
     os.link(part, target)  # unlike a rename, it never replaces a file
     part.unlink()
     sync_folder(target.parent)

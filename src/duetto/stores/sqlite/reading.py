@@ -12,9 +12,9 @@ import apsw
 
 from duetto.errors import StoreDamaged
 from duetto.model.view import RunRow
-from duetto.store import Damage, Query, is_storable, unseal
+from duetto.store import Damage, Query, fits, is_storable, unseal
 from duetto.stores.sqlite.database import Database, Row, Value, numbers
-from duetto.stores.sqlite.refusals import refusal
+from duetto.stores.sqlite.refusals import is_damage, refusal
 from duetto.stores.sqlite.rows import read_rows
 from duetto.stores.sqlite.selecting import select_rids
 from duetto.stores.sqlite.statements import statements
@@ -58,8 +58,28 @@ class Reader:
         try:
             rids = select_rids(self._db, query)
         except apsw.Error as error:
-            raise refusal(error, self._path) from error
+            if not is_damage(error):
+                raise refusal(error, self._path) from error
+            return self._runs_around_damage(query)
         return self._rows_of(sorted(rids))[::-1]
+
+    def _runs_around_damage(self, query: Query) -> list[RunRow]:
+        """Return the rows that fit, each read alone: slow, and only what is damaged is missing."""
+        rows: list[RunRow] = []
+        for rid in self._rids_around_damage("every_rid"):
+            if not 0 < query.before <= rid:
+                rows += [row for row in self._row_alone(rid) if fits(row, query)]
+            if len(rows) == query.limit:
+                break
+        return rows
+
+    def _rids_around_damage(self, name: str) -> list[int]:
+        """Return rids out of whichever of table and index can be read."""
+        try:
+            found = self._ask(f"{name}_by_index")
+        except StoreDamaged:
+            found = self._ask(f"{name}_by_table")
+        return [rid for (rid,) in found]
 
     def counts(self) -> dict[tuple[str, int], int]:
         """Return how many runs there are by (workflow, status)."""
@@ -84,7 +104,7 @@ class Reader:
 
     def unfinished(self) -> Iterator[tuple[RunRow, list[bytes]]]:
         """Yield each open run with its records, oldest first."""
-        rids = [rid for (rid,) in self._ask("open_rids")]
+        rids = self._rids_around_damage("open_rids")
         for at in range(0, len(rids), RUNS_PER_READ):
             yield from self._portion(rids[at : at + RUNS_PER_READ])
 

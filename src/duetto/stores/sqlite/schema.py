@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
-
-import apsw
 
 from duetto.errors import StoreDamaged, StoreError, StoreNewer
 from duetto.stores.sqlite.database import Database
@@ -62,20 +62,25 @@ def pending(version: int, known: tuple[Migration, ...]) -> tuple[Migration, ...]
     return tuple(step for step in known if step.version > version)
 
 
-def migrate(db: Database, steps: tuple[Migration, ...]) -> None:
-    """Take the steps in one transaction: a process that dies within leaves the old layout."""
+@contextmanager
+def transaction(db: Database) -> Generator[None]:
+    """Do what is within whole or not at all."""
     db.execute("BEGIN IMMEDIATE")
     try:
-        for step in steps:
-            for statement in step.statements.values():
-                db.execute(statement)
-            db.pragma("user_version", step.version)
-        db.pragma("application_id", APPLICATION_ID)
+        yield
         db.execute("COMMIT")
-    except apsw.Error:
+    finally:
         if db.in_transaction:
             db.execute("ROLLBACK")
-        raise
+
+
+def take(db: Database, steps: tuple[Migration, ...]) -> None:
+    """Take the steps, in a transaction of the caller's."""
+    for step in steps:
+        for statement in step.statements.values():
+            db.execute(statement)
+        db.pragma("user_version", step.version)
+    db.pragma("application_id", APPLICATION_ID)
 
 
 def outdated(path: Path, version: int, steps: tuple[Migration, ...]) -> StoreError:

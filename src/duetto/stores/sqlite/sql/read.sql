@@ -22,9 +22,20 @@ SELECT data FROM definition WHERE digest = ?;
 -- name: journal_of_run
 SELECT data FROM journal INDEXED BY journal_run WHERE rid = ? ORDER BY lsn;
 
--- name: open_rids
+-- name: open_rids_by_index
 -- Running, and guests: statuses 1 and 0.
 SELECT rid FROM run INDEXED BY run_status WHERE status IN (0, 1) ORDER BY rid;
+
+-- name: open_rids_by_table
+-- Where the index is damaged.
+SELECT rid FROM run NOT INDEXED WHERE status IN (0, 1) ORDER BY rid;
+
+-- name: every_rid_by_index
+-- Where the table is damaged.
+SELECT rid FROM run INDEXED BY run_status ORDER BY rid DESC;
+
+-- name: every_rid_by_table
+SELECT rid FROM run NOT INDEXED ORDER BY rid DESC;
 
 -- name: journal_of_runs
 SELECT rid, data FROM journal INDEXED BY journal_run WHERE rid IN carray(?) ORDER BY rid, lsn;
