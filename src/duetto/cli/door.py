@@ -8,6 +8,7 @@ import click
 
 from duetto.cli.check import check
 from duetto.cli.command import Group
+from duetto.cli.demo import demo
 from duetto.cli.doctor import doctor
 from duetto.cli.graph import graph
 from duetto.cli.new import new
@@ -22,5 +23,5 @@ def door() -> None:
     """Coordinate services by orchestration, choreography, or any mixture of the two."""
 
 
-for command in (new, check, graph, run, runs, store, doctor):
+for command in (demo, new, check, graph, run, runs, store, doctor):
     door.add_command(command)

@@ -41,25 +41,26 @@ class Screen:
         columns: Sequence[str],
         *,
         whole: Sequence[str] = (),
-        header: bool = True,
+        aligned: bool = False,
     ) -> None:
         """Print a list: a JSON object a line, a table on a terminal, else lines with tabs.
 
-        Columns named in `whole` are never cut.
+        Columns named in `whole` are never cut; `aligned` is a table in a pipe as well.
         """
         if self.as_json:
             for row in rows:
                 self.object(row)
             return
         cells = [[cell(row.get(name)) for name in columns] for row in rows]
-        if not self.terminal:
+        if not self.terminal and not aligned:
             for line in cells:
                 click.echo("\t".join(line))
             return
         kept = [name in whole for name in columns]
-        for number, line in enumerate(table([list(columns), *cells], kept, width())):
-            if number or header:
-                click.echo(click.style(line, dim=True) if number == 0 else line)
+        head, *lines = table([list(columns), *cells], kept, width())
+        click.echo(click.style(head, dim=True))
+        for line in lines:
+            click.echo(line)
 
     def error(self, error: DuettoError) -> None:
         """Print an error in the grammar of all: found, expected, do."""
