@@ -43,7 +43,7 @@ def check(world: World, block: b.Block, outcome: Outcome, arguments: tuple[int, 
     """Hold a run against the reference, and its effects against its journal. Raises Wrong."""
     quiet(world)
     facts = Facts(world.history)
-    reference = Reference(world.effects, facts if choices else None)
+    reference = Reference(world.effects, facts if choices else None, world.layout.stores)
     variables = dict(zip(b.VARIABLES, arguments, strict=True))
     ending = reference.token("/", block, variables, saga=True)
     wanted = ("completed", ending.value) if ending.error is None else ("failed", ending.error)

@@ -36,6 +36,8 @@ class StepEnd(Struct, frozen=True):
     at: int
     order: int
     interrupted: bool
+    arrived_at: int = -1
+    """The store at which it was interrupted on its arrival."""
 
 
 class Fork(Struct):
@@ -58,6 +60,7 @@ class Facts:
     """The journals of all stores of a run, read in the order in which they were committed."""
 
     def __init__(self, history: Iterable[Committed]) -> None:
+        self.arrived_at = -1
         self.started: dict[str, tuple[int, int]] = {}
         self.steps: dict[tuple[str, int], StepEnd] = {}
         self.forks: dict[tuple[str, int], Fork] = {}
@@ -88,7 +91,9 @@ class Facts:
             case Moved(path, at, _, change):
                 if change.cancelled:
                     self.cancelled.setdefault(path, order)
-                self._moved(order, record, change, interrupted=self._is_interrupt(record))
+                where = store if record.cause == "arrived" else -1
+                interrupted = self._is_interrupt(record)
+                self._moved(order, record, change, interrupted=interrupted, arrived_at=where)
                 self._children(record.forked, at, order)
             case Ended(path, at, outcome):
                 if record.task:
@@ -99,6 +104,7 @@ class Facts:
                     self.cancelled.setdefault(path, order)
                 self._start(path, at, order)
                 interrupted = not record.task and self._is_interrupt(record)
+                self.arrived_at = store if record.cause == "arrived" else -1
                 self._close(order, path, at, None, interrupted=interrupted)
                 self.ended[path] = (at, order)
             case CancelCame(path):
@@ -136,8 +142,15 @@ class Facts:
                 return False
 
     def _moved(
-        self, order: int, record: TaskEnded | Moved, change: Change, *, interrupted: bool
+        self,
+        order: int,
+        record: TaskEnded | Moved,
+        change: Change,
+        *,
+        interrupted: bool,
+        arrived_at: int = -1,
     ) -> None:
+        self.arrived_at = arrived_at
         self._close(order, record.path, record.at, change, interrupted=interrupted)
         self._fork(record.path, change.step, change.rest, record.at, order)
 
@@ -154,7 +167,7 @@ class Facts:
         match rest:
             case OnTask() | OnTimer() | OnEvent() | OnChildren():
                 if change is None or change.step != step or type(new) is not type(rest):
-                    self.steps[path, step] = StepEnd(at, order, interrupted)
+                    self.steps[path, step] = StepEnd(at, order, interrupted, self.arrived_at)
             case OnUndo(entry):
                 if not isinstance(new, OnUndo) or new.entry != entry:
                     found = Undone(entry.path, entry.step, at, order)

@@ -75,8 +75,13 @@ class Thread:
 class Reference:
     """Interprets one run. Without facts there are no choices, and all follows from the input."""
 
-    def __init__(self, effects: Effects, facts: Facts | None = None) -> None:
-        self.effects, self.facts = effects, facts
+    def __init__(
+        self,
+        effects: Effects,
+        facts: Facts | None = None,
+        stores: tuple[frozenset[str], ...] = (),
+    ) -> None:
+        self.effects, self.facts, self.stores = effects, facts, stores
         self.done: set[str] = set()
         self.cut: set[str] = set()
         """Tasks that were interrupted, or ran out of time: they may have had their effect."""
@@ -258,8 +263,10 @@ class Reference:
         key, kind = thread.key, block.task.partition(".")[2]
         undoable = kind in b.UNDOABLE
         if self.end(thread):
-            self.cut.add(key)
-            if undoable:
+            begun = self.may_have_begun(thread, block.task.partition(".")[0])
+            if begun:
+                self.cut.add(key)
+            if undoable and begun:
                 thread.undo.append(Entry(key, True))
             raise self.interrupt(thread)
         if kind == "late" and self.effects.is_late(key):
@@ -272,6 +279,12 @@ class Reference:
         if undoable:
             thread.undo.append(Entry(key))
         thread.vars[block.into] = self.effects.result(key, thread.vars[block.source])
+
+    def may_have_begun(self, thread: Thread, service: str) -> bool:
+        """A token that is interrupted on arrival begins only what is addressed to its service."""
+        assert self.facts is not None, "without facts nothing is interrupted"
+        where = self.facts.steps[thread.path, thread.step].arrived_at
+        return where < 0 or service in self.stores[where]
 
     def gather(self, thread: Thread, block: b.Together | b.Each) -> None:
         self.begin(thread)

@@ -26,6 +26,7 @@ from duetto.model.definition import (
     Return,
     Scope,
     Task,
+    Unpack,
     Wait,
 )
 from duetto.model.effect import (
@@ -94,8 +95,8 @@ def _take(walk: Walk, input: Input) -> None:
     match input:
         case TaskCompleted(result):
             _task_completed(walk, result)
-        case Begin():
-            _begin(walk)
+        case Begin(begun):
+            _begin(walk, begun)
         case Reported(index, failed):
             reported(walk, index, failed)
         case Joined(outcomes):
@@ -212,11 +213,11 @@ def _note_unknown(walk: Walk) -> None:
         walk.add_undo(Entry(walk.token.path, walk.step, node.task, True))
 
 
-def _assign(walk: Walk, target: object, live: object) -> None:
+def _assign(walk: Walk, target: Bind | Unpack, live: object) -> None:
     if isinstance(target, Bind):
         walk.write(target.name, walk.program.pack(live, target.type))
         return
-    for bind, value in assigned(target, live):  # type: ignore[arg-type]  # an Unpack
+    for bind, value in assigned(target, live):
         walk.write(bind.name, walk.program.pack(value, bind.type))
 
 
@@ -246,13 +247,13 @@ def _raise(walk: Walk, node: Raise, linked: Linked) -> None:
     fail(walk, walk.program.error(error))
 
 
-def _begin(walk: Walk) -> None:
+def _begin(walk: Walk, begun: bool) -> None:
     """Go on with a token that was created, or has arrived."""
     rest = walk.token.rest
     if isinstance(rest, Ready):
         return
     walk.rest = rest
-    _interrupt(walk)
+    _interrupt(walk, begun=begun)
     if walk.rest is rest:
         walk.effects.extend(renewed(walk.program, walk.token))
 
@@ -265,7 +266,7 @@ def _interrupted(walk: Walk) -> bool:
     return raising is not None
 
 
-def _interrupt(walk: Walk) -> None:
+def _interrupt(walk: Walk, *, begun: bool = True) -> None:
     """Raise what interrupts the token while it waits, if anything does."""
     rest = walk.token.rest
     waits_for = rest.over if isinstance(rest, Parked) else rest
@@ -276,7 +277,7 @@ def _interrupt(walk: Walk) -> None:
     if isinstance(waits_for, OnChildren):
         interrupt_children(walk, waits_for, raising)
         return
-    if isinstance(waits_for, OnTask):
+    if isinstance(waits_for, OnTask) and begun:
         _note_unknown(walk)
     walk.rest = None
     leave(walk, raising)
@@ -290,11 +291,19 @@ def _undone(walk: Walk) -> None:
 def _woken(walk: Walk) -> None:
     rest = walk.token.rest
     if isinstance(rest, OnTimer) and rest.until <= walk.now:
-        follow(walk, walk.linked.node.next)  # type: ignore[union-attr]  # a Wait
+        follow(walk, _edge(walk))
     elif isinstance(rest, OnEvent) and 0 < rest.deadline <= walk.now:
         fail(walk, walk.program.error(TimeoutError("no event came in time")))
     else:
         _interrupt(walk)
+
+
+def _edge(walk: Walk) -> int:
+    """Return where a sleep goes on."""
+    node = walk.linked.node
+    if not isinstance(node, Wait):
+        raise NotAllowed("A timer fired for a token that does not sleep.")
+    return node.next
 
 
 def _received(walk: Walk, event: Value) -> None:
@@ -340,7 +349,7 @@ def _skip(walk: Walk, result: Value) -> None:
         case OnEvent():
             _received(walk, result)
         case OnTimer():
-            follow(walk, walk.linked.node.next)  # type: ignore[union-attr]  # a Wait
+            follow(walk, _edge(walk))
         case Ready() | OnChildren() | Parked():
             walk.rest = rest
 

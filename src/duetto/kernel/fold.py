@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import assert_never
+from typing import Any, assert_never
 
 from msgspec import Struct
 
@@ -77,18 +77,37 @@ class RunState:
         "tombs",
     )
 
+    tokens: dict[str, Token]
+    reports: dict[str, dict[int, Outcome]]
+    away: dict[str, Trail]
+    hops: dict[str, int]
+    tombs: set[str]
+    keys: dict[tuple[str, int, bool], Key]
+    commands: dict[tuple[str, int, bool], Message]
+    sent: dict[str, Message]
+    progress: dict[str, Value]
+    deaths: dict[str, int]
+
     def __init__(self, rid: int, id: str, digest: str, home: str) -> None:
         self.rid, self.id, self.digest, self.home = rid, id, digest, home
-        self.tokens: dict[str, Token] = {}
-        self.reports: dict[str, dict[int, Outcome]] = {}
-        self.away: dict[str, Trail] = {}
-        self.hops: dict[str, int] = {}
-        self.tombs: set[str] = set()
-        self.keys: dict[tuple[str, int, bool], Key] = {}
-        self.commands: dict[tuple[str, int, bool], Message] = {}
-        self.sent: dict[str, Message] = {}
-        self.progress: dict[str, Value] = {}
-        self.deaths: dict[str, int] = {}
+        self.tokens = {}
+
+    def __getattr__(self, name: str) -> Any:
+        """Make a table at its first use: most runs need none, and a hundred thousand are open."""
+        if name not in RunState.__slots__:
+            raise AttributeError(name)
+        made: Any = set[str]() if name == "tombs" else {}
+        setattr(self, name, made)
+        return made
+
+    def forget(self, path: str, *tables: str) -> None:
+        """Drop what is known of a path in tables, where there are any."""
+        for name in tables:
+            try:
+                table: dict[str, Any] = object.__getattribute__(self, name)
+            except AttributeError:
+                continue
+            table.pop(path, None)
 
 
 def changed(token: Token, change: Change) -> Token:
@@ -201,13 +220,12 @@ def _move(state: RunState, path: str, change: Change) -> None:
     old = state.tokens[path]
     token = changed(old, change)
     state.tokens[path] = token
-    state.deaths.pop(path, None)
-    state.progress.pop(path, None)
+    state.forget(path, "deaths", "progress")
     joined = isinstance(old.rest, OnChildren) and (
         not isinstance(token.rest, OnChildren) or old.step != token.step
     )
     if joined:
-        state.reports.pop(path, None)
+        state.forget(path, "reports")
 
 
 def _begin(state: RunState, forked: tuple[Token, ...], sent: tuple[Message, ...]) -> None:
@@ -259,7 +277,7 @@ def _attempt(state: RunState, record: AttemptFailed) -> None:
             state.tokens[record.path] = resting(token, OnUndo(entry, attempt, record.due))
         case _:
             pass
-    state.deaths.pop(record.path, None)
+    state.forget(record.path, "deaths")
 
 
 def key_of(records: Iterable[Record], path: str, step: int) -> Key | None:

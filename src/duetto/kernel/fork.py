@@ -37,6 +37,9 @@ DEPTH_MAX = 100
 UNDO_MAX = 100_000
 """Entries of one undo list: a loop that compensates without end should say `saga(keep=False)`."""
 
+SAGA = (Frame(OUTERMOST),)
+"""The frames of a token that is a saga of its own."""
+
 ARGUMENTS = "$forked"
 """The hidden variable with the arguments of children that have not begun."""
 
@@ -88,7 +91,7 @@ def _child(walk: Walk, index: int, region: int, arguments: tuple[Any, ...]) -> T
         walk.at,
         walk.at,
         vars=walk.program.bind(region, arguments, {}),
-        frames=(Frame(OUTERMOST),) if saga else (),
+        frames=SAGA if saga else (),
         rest=Ready(),
         depth=walk.token.depth,
     )
@@ -125,7 +128,7 @@ def _deeper(token: Token, depth: int) -> Token:
 
 def root(program: Program, path: str, at: str, variables: dict[str, Value]) -> Token:
     """Return the first token of a run or called workflow: a saga of its own."""
-    return Token(path, program.digest, 0, at, at, vars=variables, frames=(Frame(OUTERMOST),))
+    return Token(path, program.digest, 0, at, at, vars=variables, frames=SAGA)
 
 
 def reported(walk: Walk, index: int, failed: bool) -> None:

@@ -32,8 +32,7 @@ def follow(walk: Walk, edge: int) -> None:
     elif edge == END:
         leave(walk, Returning(NONE))
     elif edge == RESUME:
-        pending = walk.pop_frame().pending
-        leave(walk, pending if pending is not None else Returning(NONE))
+        leave(walk, Goto(RESUME))
 
 
 def fail(walk: Walk, error: Error) -> None:
@@ -46,28 +45,25 @@ def leave(walk: Walk, completion: Completion) -> None:
 
     Afterwards the walk stands at a node, rests (a compensation is under way), or has ended.
     """
-    if isinstance(completion, Goto) and completion.node < 0:
-        follow(walk, completion.node)
-        return
+    if isinstance(completion, Goto) and completion.node == END:
+        completion = Returning(NONE)
     while walk.frames:
         frame = walk.frames[-1]
-        if isinstance(completion, Goto) and frame.scope in walk.nodes[completion.node].chain:
+        if isinstance(completion, Goto) and _is_around(walk, frame, completion.node):
             break
         walk.pop_frame()
         if frame.scope < 0:
             if _unwinds(walk, frame, completion):
                 return
             continue
-        scope = walk.nodes[frame.scope].node
-        if not isinstance(scope, Scope):
-            raise TypeError(f"node {frame.scope} of {walk.program.definition.name} is no scope")
+        scope = _scope(walk, frame.scope)
         match scope.kind:
             case "try":
                 if isinstance(completion, Raising) and _caught(walk, scope, completion):
                     return
             case "finally":
                 walk.push_frame(Frame(scope.final, pending=completion))
-                walk.node = walk.nodes[scope.final].node.next  # type: ignore[union-attr]  # a Scope
+                walk.node = _scope(walk, scope.final).next
                 return
             case "saga":
                 if _unwinds(walk, frame, completion):
@@ -78,10 +74,23 @@ def leave(walk: Walk, completion: Completion) -> None:
                 if isinstance(completion, Raising) and completion.interrupt == len(walk.frames) + 1:
                     completion = Raising(walk.program.place(completion.error, scope.line))
             case "final":
-                pass
+                if isinstance(completion, Goto) and completion.node == RESUME:
+                    completion = frame.pending or Returning(NONE)
             case _:
                 assert_never(scope.kind)
     _arrive(walk, completion)
+
+
+def _is_around(walk: Walk, frame: Frame, node: int) -> bool:
+    """Does a node stand in the scope of a frame? RESUME stands outside of the innermost `final`."""
+    return node >= 0 and frame.scope in walk.nodes[node].chain
+
+
+def _scope(walk: Walk, index: int) -> Scope:
+    scope = walk.nodes[index].node
+    if not isinstance(scope, Scope):
+        raise TypeError(f"node {index} of {walk.program.definition.name} is no scope")
+    return scope
 
 
 def _arrive(walk: Walk, completion: Completion) -> None:

@@ -13,7 +13,13 @@ from duetto.model.token import Entry, Error, Frame, Outcome, Rest, Token, Value
 
 
 class Begin(Struct, frozen=True):
-    """A token that is Ready: it was created here, or has arrived from another participant."""
+    """A token that was created here, or has arrived from another participant.
+
+    `begun` says whether a task that it is addressed to may have run here already, before a crash
+    that hid it: not where the task's service is elsewhere, as a command only follows a commit.
+    """
+
+    begun: bool = True
 
 
 class TaskCompleted(Struct, frozen=True):

@@ -14,6 +14,7 @@ from duetto.errors import DuettoError
 from duetto.kernel import fold
 from duetto.kernel.advance import advance
 from duetto.kernel.fold import RunState
+from duetto.model.definition import Task
 from duetto.model.effect import Begin, TaskCompleted, TaskFailed, Undone
 from duetto.model.message import (
     Answer,
@@ -90,6 +91,13 @@ class Exchange:
 
     def _confirmed(self, key: str) -> None:
         self.unconfirmed.pop(key, None)
+
+    def send_again(self, run: str) -> int:
+        """Publish at once what of a run is not confirmed; return how many messages."""
+        found = [message for message in self.unconfirmed.values() if message.run == run]
+        for message in found:
+            self.publish(message)
+        return len(found)
 
     def _resend(self) -> None:
         self.resending = False
@@ -213,7 +221,9 @@ class Exchange:
         except DuettoError as unknown:
             self.tokens.park(run, token, f"its definition is unknown here: {unknown}")
             return
-        transition = advance(program, desk.placement, token, Begin(), desk.clock.now_ms())
+        node = program.regions[token.region][token.node].node
+        begun = isinstance(node, Task) and node.service in desk.local_services
+        transition = advance(program, desk.placement, token, Begin(begun), desk.clock.now_ms())
         after = transition.token
         if (
             after is None
@@ -221,7 +231,7 @@ class Exchange:
             or not isinstance(after.rest, OnTask | OnUndo)
         ):
             cause = Cause("arrived")
-            if isinstance(token.rest, OnTask):  # addressed is begun (PROTOCOL, rule 7)
+            if begun and isinstance(token.rest, OnTask):  # addressed is begun (PROTOCOL, rule 7)
                 cause.step, cause.args = token.step, token.rest.args
             self.tokens.take(run, token, transition, cause)
             return
