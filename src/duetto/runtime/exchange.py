@@ -268,7 +268,7 @@ class Exchange:
             self.desk.after_commit(acknowledge)
         elif place in self.held_commands:
             self.held_commands[place].acknowledge.append(acknowledge)
-        elif key in run.commands or place[:3] in self.attempts.running:
+        elif key in run.commands or (not command.undo and place[:3] in self.attempts.running):
             self.desk.after_commit(acknowledge)
         else:
             record = CommandCame(command.path, self.desk.clock.now_ms(), message)
