@@ -102,12 +102,12 @@ class RunState:
 
     def forget(self, path: str, *tables: str) -> None:
         """Drop what is known of a path in tables, where there are any."""
-        for name in tables:
+        for table in tables:
             try:
-                table: dict[str, Any] = object.__getattribute__(self, name)
+                rows: dict[str, Any] = object.__getattribute__(self, table)
             except AttributeError:
                 continue
-            table.pop(path, None)
+            rows.pop(path, None)
 
 
 def changed(token: Token, change: Change) -> Token:
@@ -180,8 +180,7 @@ def apply(state: RunState, record: Record) -> None:
             _move(state, record.path, record.change)
             _begin(state, record.forked, record.sent)
         case Ended():
-            for rows in (state.tokens, state.reports, state.deaths, state.progress):
-                rows.pop(record.path, None)
+            state.forget(record.path, "tokens", "reports", "deaths", "progress")
             state.away[record.path] = Trail(None, 0)
             report(state, record.path, record.outcome)
             _begin(state, (), record.sent)

@@ -42,7 +42,7 @@ class LogObserver:
             case Recovered(runs):
                 shown = ", ".join(runs[:IDS_SHOWN_MAX])
                 more = f" and {len(runs) - IDS_SHOWN_MAX} more" if len(runs) > IDS_SHOWN_MAX else ""
-                log.info("continuing %d unfinished runs: %s%s", len(runs), shown, more)
+                log.warning("continuing %d unfinished runs: %s%s", len(runs), shown, more)
             case StorePaused(reason):
                 log.error("the store does not take commits: %s", reason)
             case LoopBlocked(task, took_ms):

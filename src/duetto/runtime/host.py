@@ -45,6 +45,7 @@ from duetto.model.token import (
     OnUndo,
     Outcome,
     Parked,
+    Rest,
     Stopped,
     Token,
     parent_of,
@@ -149,7 +150,7 @@ class Host(Desk):
         if transition.effects:
             change = self._effects(run, transition.token, change, transition.effects, cascade)
         if isinstance(token.rest, OnChildren) and token.step != change.step:
-            run.reports.pop(path, None)
+            run.forget(path, "reports")
         if transition.wake:
             self.timers.arm(transition.wake, run.id, path, change.step)
         self.write(run, self._record(run, path, change, cause, cascade))
@@ -238,7 +239,10 @@ class Host(Desk):
                         self._fork(run, child, cascade)
                 case CancelChildren(paths):
                     cascade.cancels += paths
-                case Publish() | Subscribe() | Send():
+                case Subscribe():
+                    if token.at not in self.participants:
+                        self._depart(run, token, cascade)
+                case Publish() | Send():
                     pass  # mailboxes are not built yet: a receive waits, or times out
                 case Report():
                     pass
@@ -302,7 +306,7 @@ class Host(Desk):
         """A token ended: its record is its report, to a parent here or by message."""
         path = token.path
         run.tokens.pop(path, None)
-        run.deaths.pop(path, None)
+        run.forget(path, "deaths")
         if not self.alone:
             run.away[path] = fold.Trail(None, 0)
         local = token.reply_to in self.participants
@@ -416,7 +420,7 @@ class Host(Desk):
         rest = token.rest
         now = self.clock.now_ms()
         if isinstance(rest, OnTask | OnUndo) and 0 < rest.due <= now:
-            self.renew(run, token)
+            self.begin_due(run, token)
             return
         program = self.programs.program(token.definition)
         transition = advance(program, self.placement, token, Woken(), now)
@@ -430,6 +434,19 @@ class Host(Desk):
             return
         self.attempts.notice(run, token)
         self.advance(run, path, Woken(), Cause("woken"))
+
+    def begin_due(self, run: RunState, token: Token) -> None:
+        """Begin the next attempt of a token, which then has no instant to wait for any more: the
+        timer of a deadline must not begin it once more."""
+        rest = without_due(token.rest)
+        run.tokens[token.path] = token = fold.resting(token, rest)
+        self.renew(run, token)
+
+    def retry(self, run: RunState, token: Token) -> None:
+        """Begin the next attempt of a token at once, as an operator wants it."""
+        change = as_it_is(token, without_due(token.rest))
+        self.write(run, Moved(token.path, self.clock.now_ms(), "retried", change))
+        self.begin_due(run, token)
 
     def wake_of(self, token: Token) -> int:
         """Return the next instant at which a resting token must look again, 0 for none."""
@@ -466,6 +483,17 @@ class Host(Desk):
 def outcome_of(transition: Transition) -> Outcome:
     """Return the outcome that an ended token reports."""
     return next(effect.outcome for effect in transition.effects if isinstance(effect, Report))
+
+
+def without_due(rest: Rest) -> Rest:
+    """Return a rest whose next attempt has begun."""
+    match rest:
+        case OnTask(args, attempt):
+            return OnTask(args, attempt)
+        case OnUndo(entry, attempt):
+            return OnUndo(entry, attempt)
+        case _:
+            return rest
 
 
 def with_rest(change: Change, rest: Any) -> Change:
