@@ -14,6 +14,10 @@ from duetto.model.message import Message
 from duetto.model.token import Error, Outcome, Token, Value
 
 
+APP = "(app)"
+"""The source of what came from the app's own participant, which has no name."""
+
+
 class Started(Struct, frozen=True, array_like=True, tag="s"):
     """A token that is new to this store: a run's root, or one that arrived (`source` is set)."""
 

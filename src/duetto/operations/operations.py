@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from heapq import merge
+from itertools import islice
 from typing import Any
 
-from duetto.errors import NotAllowed, NotFound, RunCancelled, RunFailed
+from msgspec.structs import replace
+
+from duetto.errors import DuettoError, NotAllowed, NotFound, RunCancelled, RunFailed, StoreDamaged
 from duetto.kernel import journal
 from duetto.kernel.fold import RunState
 from duetto.kernel.program import Program
-from duetto.model.effect import Resume, Skip
 from duetto.model.record import Record
 from duetto.model.token import (
     ROOT,
     Completed,
     Failed,
     OnChildren,
-    OnTask,
-    OnUndo,
     Outcome,
     Parked,
     Stopped,
@@ -27,13 +28,15 @@ from duetto.model.token import (
 )
 from duetto.model.view import RUNNING, STATUSES, Fact, RunRow, RunView, Waiting
 from duetto.operations.counts import Counts, counted
-from duetto.operations.explain import waiting
+from duetto.operations.explain import ended, waiting
 from duetto.operations.history import facts
+from duetto.operations.looking import knowledge
+from duetto.operations.phrases import short, told
+from duetto.operations.unparking import resume, skip, try_at_once
 from duetto.runtime import runs
-from duetto.runtime.cause import Cause
 from duetto.runtime.engine import Engine
 from duetto.runtime.host import Host
-from duetto.store import Query
+from duetto.store import Damage, Query
 
 CONGESTED_S = 0.01
 """How long a start waits before it looks again whether there is room."""
@@ -66,7 +69,8 @@ class Operations:
         Raises NotFound, ConflictError, ValueRefused, or TypeError for arguments that do not fit.
         """
         program = self._program(workflow)
-        while self._engine.congested:
+        # Room is made by whatever ends, thousands a second: looking costs less than telling.
+        while self._engine.congested:  # noqa: ASYNC110  # see above
             await asyncio.sleep(CONGESTED_S)
         host = self._engine.host_of(program.definition.home)
         run = id if id is not None else self._engine.clock.draw_id()
@@ -81,7 +85,10 @@ class Operations:
         return self._engine.programs.program(digest)
 
     async def result(self, id: str) -> Any:
-        """Return the result of a run once there is one. Raises RunFailed, RunCancelled, NotFound."""
+        """Return the result of a run once it has one.
+
+        Raises RunFailed, RunCancelled, or NotFound.
+        """
         outcome = await self.outcome(id)
         host, row = self._row(id)
         return self._live(host, row, outcome)
@@ -92,6 +99,7 @@ class Operations:
         if row.status != RUNNING:
             return journal.outcome(row.result)
         if id not in host.runs:
+            self._refuse_damaged(host, id)
             await durable(host)
             return await self.outcome(id)
         future: asyncio.Future[Outcome] = host.loop.create_future()
@@ -146,27 +154,65 @@ class Operations:
         host, row = self._row(id)
         return self._view(host, row)
 
-    def list(self, query: Query | None = None) -> list[RunView]:
-        """Return runs, newest first, by workflow, status, time and tag."""
-        host = self.home
-        return [self._view(host, row) for row in host.store.runs(query or Query())]
+    def list(self, query: Query | None = None, *, after: str = "") -> list[RunView]:
+        """Return runs, newest first, by workflow, status, time and tag.
+
+        `after` is the id of the last run of the page before. Raises NotFound for one that is not.
+        """
+        query = query or Query()
+        last = self._row(after) if after else None
+        pages = [self._rows(host, query, last) for host in self._engine.hosts]
+        rows = merge(*pages, key=lambda found: -found[1].created)
+        return [self._view(host, row) for host, row in islice(rows, query.limit)]
+
+    def _rows(
+        self, host: Host, query: Query, last: tuple[Host, RunRow] | None
+    ) -> Iterator[tuple[Host, RunRow]]:
+        """Yield the rows of runs that are at home in a store, newest first."""
+        if last is not None and last[0] is host:
+            query = replace(query, before=last[1].rid)
+        elif last is not None:
+            until = last[1].created + self._is_behind(host, last[0])
+            query = replace(query, until=min(query.until or until, until))
+        while page := host.store.runs(query):
+            yield from ((host, row) for row in page if row.home in host.participants)
+            if len(page) < query.limit:
+                return
+            query = replace(query, before=page[-1].rid)
+
+    def _is_behind(self, host: Host, other: Host) -> bool:
+        return self._engine.hosts.index(host) > self._engine.hosts.index(other)
 
     def history(self, id: str) -> list[Fact]:
         """Return what happened in a run, over all participants here, in causal order."""
         self._row(id)
-        records = [record for _, record in self.records(id)]
-        return facts(records, self._engine.programs.definition)
+        return facts(self.records(id), self._engine.programs.definition, self._shown)
 
     def explain(self, id: str) -> list[Waiting]:
-        """Say why each token of a run is not moving. Raises NotFound."""
-        self._row(id)
-        now = self._engine.clock.now_ms()
+        """Say why each token of a run is not moving, or how it ended. Raises NotFound."""
+        host, row = self._row(id)
+        now, definition = self._engine.clock.now_ms(), self._engine.programs.definition
+        if row.status != RUNNING:
+            outcome = journal.outcome(row.result) if row.result else None
+            return [ended(row, STATUSES[row.status], outcome, now)]
+        if (damage := damage_of(host, id)) is not None:
+            text = f"{id} is kept from executing, as its record is damaged: {damage.reason}"
+            return [Waiting(ROOT, row.home, "damaged", text)]
         return [
             one
             for host in self._engine.hosts
-            if (state := host.runs.get(id)) is not None
-            for one in waiting(state, self._engine.programs.definition, now)
+            if (run := host.runs.get(id)) is not None
+            for one in waiting(
+                knowledge(host, run, self._engine.hosts), definition, self._shown, now
+            )
         ]
+
+    def _shown(self, value: Value) -> str:
+        """Spell a value that says its own type, as far as that is known here."""
+        try:
+            return short(self._engine.codec.dynamic.decode(value.data))
+        except DuettoError as unknown:
+            return f"a value that cannot be read here ({unknown.message})"
 
     def counts(self, id: str) -> Counts:
         """Count steps, retries, messages and store writes of a run, from its journals."""
@@ -182,24 +228,16 @@ class Operations:
         return found
 
     def _view(self, host: Host, row: RunRow) -> RunView:
-        run = host.runs.get(row.id)
-        parked = [
-            token.rest
-            for each in self._engine.hosts
-            if (state := each.runs.get(row.id)) is not None
-            for token in state.tokens.values()
-            if isinstance(token.rest, Parked)
-        ]
-        error, result = "", None
+        parked = self._parked(row.id)
+        error, result = parked[0].reason if parked else "", None
         if row.status != RUNNING and row.result:
-            outcome = journal.outcome(row.result)
-            if isinstance(outcome, Failed):
-                error = f"{outcome.error.type.rpartition(':')[2]}: {outcome.error.message}"
-            elif isinstance(outcome, Completed):
-                result = self._engine.programs.program(row.digest).load(outcome.value)
-        elif parked:
-            error = parked[0].reason
-        del run
+            match journal.outcome(row.result):
+                case Failed(cause):
+                    error = told(cause)
+                case Completed(value):
+                    result = self._engine.programs.program(row.digest).load(value)
+                case Stopped():
+                    error = "cancelled"
         return RunView(
             row.id,
             row.workflow,
@@ -209,10 +247,19 @@ class Operations:
             row.updated,
             row.tags,
             len(parked),
-            0,
+            self.counts(row.id).undone,
             error,
             result,
         )
+
+    def _parked(self, id: str) -> list[Parked]:
+        return [
+            token.rest
+            for host in self._engine.hosts
+            if (run := host.runs.get(id)) is not None
+            for token in run.tokens.values()
+            if isinstance(token.rest, Parked)
+        ]
 
     def _row(self, id: str) -> tuple[Host, RunRow]:
         for host in self._engine.hosts:
@@ -234,68 +281,61 @@ class Operations:
         Raises NotFound, or NotAllowed where it has ended.
         """
         host, row = self._row(id)
-        run = self._open(host, row)
-        host.cancel(run, ROOT)
+        host.cancel(self._open(host, row), ROOT)
         await durable(host)
 
     async def retry(self, id: str) -> int:
         """Try again at once what waits for a next attempt, and send again what is under way;
-        return how many were."""
-        _, row = self._row(id)
+        return how many were. Raises NotFound, or NotAllowed where the run has ended."""
+        home, row = self._row(id)
+        self._open(home, row)
         found = 0
         for host in self._engine.hosts:
-            run = host.runs.get(row.id)
+            run = host.runs.get(id)
             if run is not None:
-                found += self._retry_here(host, run)
+                found += sum(try_at_once(host, run, token) for token in [*run.tokens.values()])
+                found += host.exchange.send_again(id)
                 await durable(host)
-        return found
-
-    def _retry_here(self, host: Host, run: RunState) -> int:
-        found = 0
-        for token in list(run.tokens.values()):
-            if isinstance(token.rest, OnTask | OnUndo) and token.rest.due:
-                self._move(host, run, token, Resume(), Cause("retried"))
-                found += 1
-        for trail in run.away.values():
-            if trail.message is not None:
-                host.exchange.publish(trail.message)
-                found += 1
         return found
 
     async def resume(self, id: str, path: str = "") -> int:
         """Let what is parked go on, attempts at zero; return how many tokens. All, or one path.
 
-        Raises NotFound, or NotAllowed where nothing is parked.
+        Raises NotFound, or NotAllowed where nothing is parked, or would only park again.
         """
-        return await self._unpark(id, path, Resume(), "resumed")
+        return await self._unpark(id, path, resume)
 
     async def skip(self, id: str, path: str = "", value: Any = None) -> int:
-        """Let what is parked go on as if it had ended with a value; return how many tokens."""
-        result = Value(-1, self._engine.codec.dynamic.encode(value))
-        return await self._unpark(id, path, Skip(result), "skipped")
+        """Let what is parked go on as if it had ended with a value; return how many tokens.
 
-    async def _unpark(self, id: str, path: str, input: Resume | Skip, name: str) -> int:
+        Raises NotFound, NotAllowed, or ValueRefused where the value does not fit.
+        """
+
+        def skip_one(host: Host, run: RunState, token: Token, rest: Parked) -> None:
+            skip(host, run, token, rest, value)
+
+        return await self._unpark(id, path, skip_one)
+
+    async def _unpark(
+        self, id: str, path: str, act: Callable[[Host, RunState, Token, Parked], None]
+    ) -> int:
         self._row(id)
-        found = 0
-        for host in self._engine.hosts:
-            run = host.runs.get(id)
-            for token in list(run.tokens.values()) if run is not None else ():
-                if isinstance(token.rest, Parked) and path in ("", token.path):
-                    assert run is not None
-                    self._move(host, run, token, input, Cause(name))
-                    found += 1
+        parked = [
+            (host, run, token, token.rest)
+            for host in self._engine.hosts
+            if (run := host.runs.get(id)) is not None
+            for token in run.tokens.values()
+            if isinstance(token.rest, Parked) and path in ("", token.path)
+        ]
+        for host, run, token, rest in parked:
+            act(host, run, token, rest)
             await durable(host)
-        if not found:
+        if not parked:
             raise NotAllowed(
                 f"Nothing of run {id} is parked{f' at {path}' if path else ''}.",
                 do=f"duetto runs explain {id}",
             )
-        return found
-
-    def _move(
-        self, host: Host, run: RunState, token: Token, input: Resume | Skip, cause: Cause
-    ) -> None:
-        host.advance(run, token.path, input, cause)
+        return len(parked)
 
     async def restart(self, id: str, new_id: str | None = None) -> str:
         """Start an ended run once more, from its start, on today's definition, under a new id.
@@ -315,13 +355,29 @@ class Operations:
     def _open(self, host: Host, row: RunRow) -> RunState:
         run = host.runs.get(row.id)
         if run is None:
+            self._refuse_damaged(host, row.id)
             raise NotAllowed(
                 f"Run {row.id} has ended.",
-                found=STATUSES[row.status],
+                found=STATUSES[row.status] if row.status != RUNNING else "an end being written",
                 expected="a run that is open",
                 do=f"duetto runs show {row.id}",
             )
         return run
+
+    def _refuse_damaged(self, host: Host, id: str) -> None:
+        damage = damage_of(host, id)
+        if damage is not None:
+            raise StoreDamaged(
+                f"Run {id} is kept from executing, as its record is damaged.",
+                found=damage.reason,
+                expected="records as they were committed",
+                do="restore a backup, or start the run under another id",
+            )
+
+
+def damage_of(host: Host, id: str) -> Damage | None:
+    """Return why a run is quarantined, None where it is not."""
+    return next((each for each in host.store.damaged() if each.run == id), None)
 
 
 async def durable(host: Host) -> None:

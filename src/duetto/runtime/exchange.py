@@ -27,7 +27,7 @@ from duetto.model.message import (
     name,
 )
 from duetto.model.message import RunState as RunStateMessage
-from duetto.model.record import CommandCame, ReportCame, Started
+from duetto.model.record import APP, CommandCame, ReportCame, Started
 from duetto.model.token import (
     NONE,
     ROOT,
@@ -38,6 +38,7 @@ from duetto.model.token import (
     OnTask,
     OnUndo,
     Outcome,
+    Stopped,
     Token,
     Value,
     parent_of,
@@ -211,7 +212,7 @@ class Exchange:
         run.hops[path] = token.hop
         run.away.pop(path, None)
         run.tokens[path] = token
-        record = Started(path, desk.clock.now_ms(), token, message.source)
+        record = Started(path, desk.clock.now_ms(), token, message.source or APP)
         self.desk.held[run.id, path] = Held(record, acknowledge)
         if path in run.tombs:
             token = fold.cancelled(token)
@@ -295,8 +296,8 @@ class Exchange:
             packed=command.args,
         )
         if 0 < command.deadline <= desk.clock.now_ms():
-            error = desk.codec.error(TimeoutError("the command came after its deadline"))
-            self.answer(attempt, command, Failed(error))
+            # Refused for ever; its token is interrupted by the deadline itself, wherever it rests.
+            self.answer(attempt, command, Stopped())
             return
         call = handle.call(handle.unpack(command.args))
         self.attempts.invoke(attempt, *call, deadline_ms=command.deadline)
