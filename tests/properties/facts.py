@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from duetto.model.effect import Change
+from duetto.model.message import Arrive, Message
 from duetto.model.record import (
     CancelCame,
     CommandEnded,
@@ -25,6 +26,7 @@ from duetto.model.token import (
     Parked,
     Rest,
     Stopped,
+    Token,
     parent_of,
 )
 from duetto.testing.simulation.world import Committed
@@ -83,18 +85,18 @@ class Facts:
                 self._start(path, at, order)
                 self._rests.setdefault(path, (token.step, token.rest))
                 self._fork(path, token.step, token.rest, at, order)
-                self._children(forked, at, order)
+                self._children(forked, record.sent, at, order)
             case TaskEnded(path=path, change=change):
                 self._key(order, record.path, record.step, failed=record.error is not None)
                 self._moved(order, record, change, interrupted=False)
-                self._children(record.forked, record.at, order)
+                self._children(record.forked, record.sent, record.at, order)
             case Moved(path, at, _, change):
                 if change.cancelled:
                     self.cancelled.setdefault(path, order)
                 where = store if record.cause == "arrived" else -1
                 interrupted = self._is_interrupt(record)
                 self._moved(order, record, change, interrupted=interrupted, arrived_at=where)
-                self._children(record.forked, at, order)
+                self._children(record.forked, record.sent, at, order)
             case Ended(path, at, outcome):
                 if record.task:
                     self._key(order, path, record.step, failed=record.error is not None)
@@ -121,12 +123,15 @@ class Facts:
     def _start(self, path: str, at: int, order: int) -> None:
         self.started.setdefault(path, (at, order))
 
-    def _children(self, forked: tuple[object, ...], at: int, order: int) -> None:
-        for token in forked:
-            path, step, rest = token.path, token.step, token.rest  # type: ignore[attr-defined]
-            self._start(path, at, order)
-            self._rests[path] = (step, rest)
-            self._fork(path, step, rest, at, order)
+    def _children(
+        self, forked: tuple[Token, ...], sent: tuple[Message, ...], at: int, order: int
+    ) -> None:
+        """Note the children that begin with a record, those that leave in it included."""
+        left = [each.body.token for each in sent if isinstance(each.body, Arrive)]
+        for token in (*forked, *left):
+            self._start(token.path, at, order)
+            self._rests[token.path] = (token.step, token.rest)
+            self._fork(token.path, token.step, token.rest, at, order)
 
     def _is_interrupt(self, record: Moved | Ended) -> bool:
         """Is a step that this record ends interrupted by it?"""
