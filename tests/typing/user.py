@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_type
 
+from duetto import App
 from duetto.authoring import (
     Retry,
     Service,
@@ -21,7 +22,6 @@ from duetto.authoring import (
     timeout,
     workflow,
 )
-from tests.typing.door import Door
 
 
 @dataclass
@@ -146,7 +146,7 @@ async def fulfil(order: Order, express: bool = False) -> Receipt:
     return Receipt(reservation.id)
 
 
-def main(app: Door) -> None:
+def main(app: App) -> None:
     receipt = app.run(fulfil, Order("1"), id="order-1")
     assert_type(receipt, Receipt)
     assert_type(app.run(fulfil, Order("1"), True), Receipt)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from duetto import App
 from duetto.authoring import Retry, Service, gather, race, receive, resource, sleep, workflow
-from tests.typing.door import Door
 from tests.typing.user import (
     Approved,
     Order,
@@ -88,7 +88,7 @@ async def bad(order: Order) -> Receipt:
     return reservation  # mistake: a wrong result of the workflow
 
 
-def main(app: Door) -> None:
+def main(app: App) -> None:
     app.run(fulfil, "x", id="1")  # mistake: a wrong input
     app.run(fulfil, id="1")  # mistake: no input
     app.run(fulfil, Order("1"), idd="1")  # mistake: a wrong option
