@@ -32,9 +32,7 @@ from difflib import get_close_matches
 class DuettoError(Exception):
     """An error with what was found, what was expected and what to do, each one line or empty."""
 
-    def __init__(
-        self, message: str, *, found: str = "", expected: str = "", do: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, found: str = "", expected: str = "", do: str = "") -> None:
         self.message, self.found, self.expected, self.do = message, found, expected, do
         super().__init__(message)
 

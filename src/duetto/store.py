@@ -12,6 +12,8 @@ from msgspec import Struct
 from duetto.errors import StoreDamaged, ValueRefused
 from duetto.model.view import RunRow
 
+INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+
 SEAL_BYTES = 4
 """A crc32 finds each burst of up to 32 bits, and costs 0.3 µs; cryptography is not its task."""
 
@@ -52,6 +54,18 @@ def refuse_unstorable(row: RunRow) -> None:
                 expected=f"1 to {NAME_BYTES_MAX} bytes of UTF-8 without NUL and lone surrogates",
                 do=f"choose another {kind}",
             )
+    refuse_beyond_64_bits(row.rid, row.created, row.updated)
+
+
+def refuse_beyond_64_bits(*numbers: int) -> None:
+    """Raise ValueRefused for a number that a column cannot hold."""
+    if min(numbers) < INT_MIN or max(numbers) > INT_MAX:
+        raise ValueRefused(
+            "A number cannot be stored.",
+            found=", ".join(str(number) for number in numbers),
+            expected="integers of 64 bits, with their sign",
+            do="look for an instant in another unit than milliseconds",
+        )
 
 
 def is_storable(text: str) -> bool:
