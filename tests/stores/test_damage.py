@@ -6,12 +6,14 @@ import shutil
 from pathlib import Path
 from random import Random
 
+import apsw
 import pytest
 
 from duetto.errors import CommitsLost, StoreDamaged, StoreError
 from duetto.model.view import COMPLETED
 from duetto.store import Batch, Query, seal
 from duetto.stores.sqlite import SqliteStore
+from duetto.stores.sqlite.database import connected
 from duetto.testing.stores import a_row
 
 PAGE_BYTES = 4096
@@ -76,6 +78,60 @@ def test_a_damaged_row_is_left_out_of_lists_and_named(path: Path) -> None:
     lost = {damage.rid: damage.run for damage in store.damaged()}
     assert lost[150] == "run-150"
     assert listed == set(range(1, RUNS + 1)) - set(lost)
+    store.close()
+
+
+def pages_of(path: Path, name: str) -> list[int]:
+    """Return where the pages of a table or index begin."""
+    db = connected(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=None)
+    found = db.execute("SELECT pgoffset FROM dbstat WHERE name = ? AND pagetype = 'leaf'", (name,))
+    offsets = [offset for (offset,) in found]
+    db.close()
+    return offsets
+
+
+@pytest.mark.parametrize("index", ["run_id", "run_status", "journal_run"])
+def test_a_damaged_index_is_made_again(
+    path: Path, index: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(path)
+    for page in pages_of(path, index):
+        flip(path, page + PAGE_BYTES - 60)
+    store = SqliteStore.open(path)
+    rids = range(1, RUNS + 1)
+    store.commit(
+        Batch(
+            runs=[a_row(RUNS + 1)],
+            ended=[(rid, COMPLETED, 9, b"") for rid in rids],
+            journal=[(rid, seal(b"end")) for rid in rids],
+        )
+    )
+    assert "indexes were made again" in caplog.text
+    assert store.counts() == {("fulfil", COMPLETED): RUNS, ("fulfil", 1): 1}
+    assert all(store.journal(rid) == [*expected(rid), b"end"] for rid in rids)
+    assert store.damaged() == ()
+    store.close()
+
+
+def test_open_runs_are_found_without_their_index(path: Path) -> None:
+    filled(path)
+    for page in pages_of(path, "run_status"):
+        flip(path, page + PAGE_BYTES - 60)
+    store = SqliteStore.open(path)
+    assert [row.rid for row, _ in store.unfinished()] == list(range(1, RUNS + 1))
+    store.close()
+
+
+def test_indexes_are_not_made_out_of_damaged_tables(path: Path) -> None:
+    filled(path)
+    flip(path, pages_of(path, "run")[0] + PAGE_BYTES - 60)
+    for page in pages_of(path, "run_id"):
+        flip(path, page + PAGE_BYTES - 60)
+    store = SqliteStore.open(path)
+    with pytest.raises(StoreDamaged):
+        store.commit(Batch(runs=[a_row(RUNS + 1)]))
+    assert store.journal(RUNS) == expected(RUNS)
+    store.commit(Batch(journal=[(RUNS, seal(b"on"))]))
     store.close()
 
 

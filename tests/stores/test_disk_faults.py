@@ -29,6 +29,11 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def eager_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_store, "CHECKPOINT_PAGES", 1)
+
+
+@pytest.fixture
 def store(disk: Disk, path: Path) -> Iterator[SqliteStore]:
     store = SqliteStore.open(path)
     yield store
@@ -87,11 +92,9 @@ def test_a_disk_with_room_again_takes_the_commit(
     store.close()
 
 
-def test_a_full_disk_at_a_checkpoint_loses_nothing(
-    disk: Disk, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("eager_checkpoints")
+def test_a_full_disk_at_a_checkpoint_loses_nothing(disk: Disk, store: SqliteStore) -> None:
     """The commit is durable in the log, which only grows until there is room."""
-    monkeypatch.setattr(sqlite_store, "CHECKPOINT_PAGES", 1)
     refuse(disk, "write", ".sqlite", full())
     store.commit(a_batch(1))
     store.commit(a_batch(2))
@@ -132,10 +135,10 @@ def test_a_broken_disk_ends_the_writing(
     store.close()
 
 
+@pytest.mark.usefixtures("eager_checkpoints")
 def test_a_broken_disk_at_a_checkpoint_ends_the_writing(
-    disk: Disk, store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+    disk: Disk, store: SqliteStore, path: Path
 ) -> None:
-    monkeypatch.setattr(sqlite_store, "CHECKPOINT_PAGES", 1)
     refuse(disk, "sync", ".sqlite", broken("i/o error", apsw.SQLITE_IOERR_FSYNC))
     store.commit(a_batch(1))
     with pytest.raises(StoreFailed):

@@ -10,7 +10,15 @@ from msgspec.structs import replace
 
 from duetto.errors import ConflictError, NotAllowed, StoreDamaged
 from duetto.model.view import GUEST, RUNNING, RunRow
-from duetto.store import Batch, Damage, Query, fits, refuse_unstorable, unseal
+from duetto.store import (
+    Batch,
+    Damage,
+    Query,
+    fits,
+    refuse_beyond_64_bits,
+    refuse_unstorable,
+    unseal,
+)
 
 
 class MemoryStore:
@@ -48,7 +56,8 @@ class MemoryStore:
                 )
             rids.add(row.rid)
             ids.add(row.id)
-        for rid, *_ in batch.ended:
+        for rid, _, updated, _ in batch.ended:
+            refuse_beyond_64_bits(updated)
             if rid not in rids:
                 raise ConflictError(f"There is no run {rid} to end.", do="commit its row first")
 

@@ -214,6 +214,14 @@ class NameContract:
                 assert isinstance(refused(store, Batch(runs=[a_row(1), row])), ValueRefused)
         assert store.runs(Query()) == []
 
+    def test_numbers_beyond_64_bits_are_refused(self, store: Store) -> None:
+        for row in (a_row(1, created=2**63), a_row(1, updated=-(2**63) - 1), a_row(2**64)):
+            assert isinstance(refused(store, Batch(runs=[row])), ValueRefused)
+        store.commit(Batch(runs=[a_row(1)]))
+        ended = Batch(ended=[(1, COMPLETED, 2**63, b"")])
+        assert isinstance(refused(store, ended), ValueRefused)
+        assert store.runs(Query()) == [a_row(1)]
+
     def test_asking_for_what_cannot_be_kept_finds_nothing(self, store: Store) -> None:
         for name in REFUSED_IDS:
             assert store.run(name) is None

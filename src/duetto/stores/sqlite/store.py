@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import apsw
 import msgspec
 
-from duetto.errors import ConflictError, NotAllowed, StoreError, StoreFailed
+from duetto.errors import ConflictError, NotAllowed, StoreDamaged, StoreError, StoreFailed
 from duetto.model.view import RunRow
-from duetto.store import Batch, Damage, Query, refuse_unstorable, seal
+from duetto.store import Batch, Damage, Query, refuse_beyond_64_bits, refuse_unstorable, seal
 from duetto.stores.sqlite import opening
 from duetto.stores.sqlite.connection import let_go
 from duetto.stores.sqlite.database import Database, Row
 from duetto.stores.sqlite.mark import Mark, MarkFile
+from duetto.stores.sqlite.mending import mend_indexes
 from duetto.stores.sqlite.owner import Ownership
 from duetto.stores.sqlite.reading import Reader
 from duetto.stores.sqlite.refusals import failed, refusal
@@ -54,7 +55,7 @@ class SqliteStore:
         self._cursor = db.cursor()
         self._failure: StoreError | None = None
         self._is_closed = False
-        self._log_pages = 0
+        self._log_pages, self._checkpoint_at = 0, CHECKPOINT_PAGES
         self._lsn = 0
         if owner is not None:
             db.set_wal_hook(self._note_log_pages)
@@ -94,14 +95,31 @@ class SqliteStore:
             return
         for row in batch.runs:
             refuse_unstorable(row)
+        if batch.ended:
+            refuse_beyond_64_bits(*(updated for _, _, updated, _ in batch.ended))
+        self._transact(lambda: self._write(batch))
+        self._acknowledge()
+
+    def _transact(self, write: Callable[[], None]) -> None:
+        """Write whole or not at all; once more, if that took mending an index."""
+        try:
+            self._attempt(write)
+        except StoreDamaged:
+            if not mend_indexes(self._db):
+                raise
+            self._attempt(write)
+
+    def _attempt(self, write: Callable[[], None]) -> None:
         try:
             self._cursor.execute("BEGIN IMMEDIATE")
-            self._write(batch)
+            write()
             self._cursor.execute("COMMIT")
-        except (apsw.Error, ConflictError) as error:
-            raise self._rolled_back(error) from error
-        self._lsn = self._db.last_insert_rowid()
-        self._acknowledge()
+        except apsw.Error as error:
+            refused = self._refusal(error)
+            raise refused from error
+        finally:
+            if self._db.in_transaction:
+                self._roll_back()
 
     def _check_writable(self) -> None:
         if self._failure is not None:
@@ -125,6 +143,7 @@ class SqliteStore:
             self._write_ends(batch.ended)
         # Last, so that the last inserted row is a record, whose number the watermark takes.
         many(INSERT_JOURNAL, batch.journal or FILLER)
+        self._lsn = self._db.last_insert_rowid()
 
     def _write_ends(self, ended: list[tuple[int, int, int, bytes]]) -> None:
         before = self._db.total_changes()
@@ -138,23 +157,25 @@ class SqliteStore:
         if self._db.total_changes() - before != len(ended):
             raise ConflictError("There is no such run to end.", do="commit its row first")
 
-    def _rolled_back(self, error: apsw.Error | ConflictError) -> StoreError | ConflictError:
-        """Undo what the transaction did, and return the error to raise."""
-        refused = error if isinstance(error, ConflictError) else refusal(error, self._path)
-        try:
-            if self._db.in_transaction:
-                self._cursor.execute("ROLLBACK")
-        except apsw.Error as second:
-            refused = refusal(second, self._path)
+    def _refusal(self, error: apsw.Error) -> StoreError | ConflictError:
+        """Return the error to raise; after one that leaves durability open, nothing is written."""
+        refused = refusal(error, self._path)
         if isinstance(refused, StoreFailed):
             self._failure = refused
         return refused
+
+    def _roll_back(self) -> None:
+        try:
+            self._cursor.execute("ROLLBACK")
+        except apsw.Error as error:
+            log.warning("a commit to %s could not be undone: %s", self._path, error)
+            self._failure = failed(self._path, str(error))
 
     def _acknowledge(self) -> None:
         """Note the commit beside the file, and checkpoint when the log is long enough."""
         assert self._mark is not None
         mark = Mark(self._identity, self._lsn, time.time_ns() // 1_000_000)
-        if self._log_pages >= CHECKPOINT_PAGES and self._checkpoint():
+        if self._log_pages >= self._checkpoint_at and self._checkpoint():
             self._mark.sync(mark)
         else:
             self._mark.write(mark)
@@ -163,19 +184,21 @@ class SqliteStore:
         self._log_pages = pages
         return apsw.SQLITE_OK
 
-    def _checkpoint(self, mode: int = apsw.SQLITE_CHECKPOINT_PASSIVE) -> bool:
+    def _checkpoint(self) -> bool:
         """Move the log into the file; the commits are durable in the log if that fails."""
+        # A reader or a full disk may keep it from moving all; then it waits for as much again.
+        self._checkpoint_at = self._log_pages + CHECKPOINT_PAGES
         try:
-            self._db.wal_checkpoint(mode=mode)
+            pages, moved = self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except (apsw.FullError, apsw.BusyError) as error:
             log.warning("a checkpoint of %s must wait: %s", self._path, error)
             return False
         except apsw.Error as error:
-            refused = refusal(error, self._path)
-            if isinstance(refused, StoreError):
-                self._failure = refused
+            log.error("a checkpoint of %s failed: %s", self._path, error)
+            self._failure = failed(self._path, str(error))
             return False
-        self._log_pages = 0
+        if pages == moved:
+            self._checkpoint_at = CHECKPOINT_PAGES
         return True
 
     def next_rid(self) -> int:
@@ -216,14 +239,11 @@ class SqliteStore:
         self._check_writable()
         try:
             closed = self._cursor.execute(PURGE["closed_rids"], (closed_before, limit)).fetchall()
-            if not closed:
-                return 0
-            self._cursor.execute("BEGIN IMMEDIATE")
-            self._delete(closed)
-            self._cursor.execute("COMMIT")
         except apsw.Error as error:
-            raise self._rolled_back(error) from error
-        self._acknowledge()
+            raise self._refusal(error) from error
+        if closed:
+            self._transact(lambda: self._delete(closed))
+            self._acknowledge()
         return len(closed)
 
     def _delete(self, closed: list[Row]) -> None:
