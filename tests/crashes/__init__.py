@@ -1,0 +1,1 @@
+"""The shop survives kills at random instants and at named points."""
