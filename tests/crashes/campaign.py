@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -22,7 +22,7 @@ from duetto.examples.shop.ledger import Effect
 from duetto.examples.shop.report import Report
 from duetto.examples.shop.workshop import SERVICES, Attempt
 from tests.crashes.stored import Stored
-from tests.shop.books import by_order, effects
+from tests.shop.books import Orders, by_order, effects
 
 PLACEMENTS = ("orchestration", "choreography", "hybrid:notifications", "hybrid:payments,shipping")
 UNDER_WAY_MIN = 20
@@ -39,8 +39,6 @@ SHORT_LIVES_MAX = 2
 """Then a life is long enough for every task: a task in hand at six deaths in a row is parked, by
 design, and this is not what is tested here."""
 
-Orders = Mapping[str, tuple[tuple[str, str, str | int | None], ...]]
-
 
 class Quiet(NamedTuple):
     """What a run that nobody disturbs comes to."""
@@ -56,7 +54,7 @@ class Tally:
     kills: int = 0
     thin: int = 0
     lives: int = 0
-    under_way: list[int] = field(default_factory=list)
+    under_way: list[int] = field(default_factory=list[int])
     keys_stored: int = 0
     attempts_repeated: int = 0
     finished: int = 0

@@ -10,7 +10,7 @@ from tests.crashes.dying import ENDING, POINTS
 
 RARE, OFTEN = (1, 4), (30, 50)
 """Which time a point is hit, at random between these: late enough where it is reached often that
-most tasks in hand end in that life, as a task in hand at six deaths in a row is parked by design."""
+most tasks in hand end in that life: one in hand at six deaths in a row is parked by design."""
 SELDOM = ("recovery", "undoing", "retry", "checkpoint", "end of run", "exported")
 
 

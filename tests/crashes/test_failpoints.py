@@ -9,8 +9,8 @@ import pytest
 
 from duetto.examples.shop.generate import SHIPPED
 from tests.crashes.campaign import part_of
-from tests.crashes.failing import die_at_all
 from tests.crashes.dying import POINTS
+from tests.crashes.failing import die_at_all
 
 SEED = 20_261_125
 LINES = 9_000

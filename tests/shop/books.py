@@ -14,6 +14,7 @@ from duetto.examples.shop.report import UNDOING
 from duetto.examples.shop.workshop import SERVICES, Attempt
 
 T = TypeVar("T")
+Orders = dict[str, tuple[tuple[str, str, str | int | None], ...]]
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "retail_orders.csv"
 """The orders of a real shop, where they lie beside the checkout."""
@@ -39,7 +40,7 @@ def by_operation(found: Iterable[Effect]) -> dict[str, int]:
     return dict(Counter(effect.operation for effect in found))
 
 
-def by_order(found: Iterable[Effect]) -> dict[str, tuple[tuple[str, str, str | int | None], ...]]:
+def by_order(found: Iterable[Effect]) -> Orders:
     """Return each order's effects (operation, key, amount or units): as a sequence where it was
     undone, else sorted, as a parcel and its notice are made side by side."""
     orders: dict[str, list[tuple[str, str, str | int | None]]] = defaultdict(list)

@@ -11,7 +11,7 @@ from duetto.examples.shop.report import Report
 from duetto.examples.shop.running import Watch, run_orders, shop_app
 from duetto.observer import TokenParked
 from duetto.store import Query
-from tests.shop.books import REAL, attempts, by_operation, by_order, effects, undone
+from tests.shop.books import REAL, Orders, attempts, by_operation, by_order, effects, undone
 
 PLACEMENTS = ("orchestration", "choreography", "hybrid:notifications", "hybrid:payments,shipping")
 EFFECTS = {
@@ -52,7 +52,7 @@ async def fulfilled(orders: Path, placement: str, directory: Path) -> Report:
 async def test_every_placement_has_the_same_outcomes_and_effects(
     orders: Path, tmp_path: Path
 ) -> None:
-    histories = {}
+    histories: dict[str, Orders] = {}
     for placement in PLACEMENTS:
         directory = tmp_path / placement.replace(":", "-")
         report = await fulfilled(orders, placement, directory)
