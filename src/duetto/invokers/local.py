@@ -14,6 +14,7 @@ from contextvars import Context, copy_context
 from time import perf_counter_ns
 
 from duetto.authoring.context import Slot, current_slot
+from duetto.errors import LimitExceeded
 from duetto.invoker import Ended, Invocation
 
 THREADS_MAX = 32
@@ -22,8 +23,8 @@ THREADS_MAX = 32
 WORKERS_IDLE_MAX = 64
 """Idle workers that are kept: making one costs some 10 µs."""
 
-BLOCKED_MS = 100
-"""A body that holds the loop longer than this is reported."""
+BLOCKED_US = 100_000
+"""A body that holds the loop longer than this without a pause is reported."""
 
 
 class LocalInvoker:
@@ -40,6 +41,7 @@ class LocalInvoker:
         self._busy: dict[asyncio.Task[None], Invocation] = {}
         self._threads: ThreadPoolExecutor | None = None
         self._pumping = False
+        self._turn = 0
         self._closing = False
         self._quiet: asyncio.Future[None] | None = None
 
@@ -60,6 +62,7 @@ class LocalInvoker:
 
     def _pump(self) -> None:
         """Runs after a worker had its turn: what is still queued needs another worker."""
+        self._turn += 1
         self._arm_limits()
         if self._queue and not self._closing:
             self._wake_worker()
@@ -89,7 +92,8 @@ class LocalInvoker:
                 invocation = queue.popleft()
                 slot.call = invocation
                 busy[worker] = invocation
-                result, error, started = None, None, perf_counter_ns()
+                result, error, turn = None, None, self._turn
+                started = perf_counter_ns()
                 try:
                     if invocation.is_async:
                         result = await invocation.body(*invocation.args, **invocation.kwargs)
@@ -97,10 +101,13 @@ class LocalInvoker:
                         result = await self._in_thread(invocation)
                 except asyncio.CancelledError as cancelled:
                     error = self._why_cancelled(invocation, cancelled, worker)
-                except Exception as raised:  # whatever a body raises is the outcome of its attempt
+                # Whatever a body raises is the outcome of its attempt; no body ends the process.
+                except (Exception, SystemExit) as raised:
                     error = raised
                 busy.pop(worker, None)
                 invocation.took = (perf_counter_ns() - started) // 1000
+                if invocation.took > BLOCKED_US and turn == self._turn and self._blocked:
+                    self._blocked(invocation, invocation.took // 1000)
                 self._ended(invocation, result, error)
                 if self._quiet is not None:
                     self._note_quiet()
@@ -127,11 +134,18 @@ class LocalInvoker:
     async def _in_thread(self, invocation: Invocation) -> object:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="duetto-task")
-        context = copy_context()
-        run = self._loop.run_in_executor(
-            self._threads,
-            lambda: context.run(invocation.body, *invocation.args, **invocation.kwargs),
-        )
+        context, given_up = copy_context(), False
+
+        def call() -> object:
+            if given_up:  # it was queued all the same, and would run for nobody
+                return None
+            return context.run(invocation.body, *invocation.args, **invocation.kwargs)
+
+        try:
+            run = self._loop.run_in_executor(self._threads, call)
+        except RuntimeError as error:
+            given_up = True
+            raise no_thread(error) from error
         return await run
 
     def _arm_limits(self) -> None:
@@ -166,6 +180,16 @@ class LocalInvoker:
         await asyncio.gather(*self._workers, return_exceptions=True)
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def no_thread(error: RuntimeError) -> LimitExceeded:
+    """Return the error for a body that no thread can be started for."""
+    return LimitExceeded(
+        "A task cannot be run, as no thread can be started for it.",
+        found=str(error),
+        expected=f"room for up to {THREADS_MAX} threads",
+        do="raise the limit of threads of this process, or write the task as `async def`",
+    )
 
 
 __all__ = ["LocalInvoker"]

@@ -132,8 +132,8 @@ def _run(walk: Walk) -> None:
             if not nodes_max:
                 raise LimitExceeded(
                     "A loop without an await does not end.",
-                    found=f"{NODES_MAX} steps",
-                    expected=f"an await within {NODES_MAX} steps",
+                    found=f"{NODES_MAX:,} steps",
+                    expected=f"an await within {NODES_MAX:,} steps (NODES_MAX)",
                     do="mend the loop, or let a task do the work",
                 )
             _enter(walk, linked)
@@ -199,10 +199,12 @@ def _task_completed(walk: Walk, result: Value) -> None:
     node = walk.nodes[walk.node].node
     if not isinstance(node, Task):
         raise NotAllowed("A task's result came for a token that waits for none.")
-    if node.into is not None:
-        walk.write(node.into.name, result)
+    # First, so that what was done is undone where its result is too big to be kept.
     if node.undoable:
         walk.add_undo(Entry(walk.token.path, walk.step, node.task))
+        walk.refuse_long_undo()
+    if node.into is not None:
+        walk.write(node.into.name, result)
     follow(walk, node.next)
 
 

@@ -34,9 +34,6 @@ CHILDREN_MAX = 100_000
 DEPTH_MAX = 100
 """Workflows called by workflows: beyond it a recursion has no end in sight."""
 
-UNDO_MAX = 100_000
-"""Entries of one undo list: a loop that compensates without end should say `saga(keep=False)`."""
-
 SAGA = (Frame(OUTERMOST),)
 """The frames of a token that is a saga of its own."""
 
@@ -54,8 +51,8 @@ def fork(walk: Walk, node: Forking) -> None:
     if total > CHILDREN_MAX:
         raise LimitExceeded(
             "Too many branches.",
-            found=f"{total}",
-            expected=f"at most {CHILDREN_MAX}",
+            found=f"{total:,} branches",
+            expected=f"at most {CHILDREN_MAX:,} branches (CHILDREN_MAX)",
             do="split the work into several workflows",
         )
     walk.step += 1
@@ -102,7 +99,7 @@ def _call(walk: Walk, node: Call) -> None:
         raise LimitExceeded(
             f"`{node.workflow}` is called too deep.",
             found=f"{DEPTH_MAX} calls around it",
-            expected=f"at most {DEPTH_MAX}",
+            expected=f"at most {DEPTH_MAX} (DEPTH_MAX)",
             do="end the recursion, or use a loop",
         )
     callee = walk.program.callee(node.workflow)
@@ -219,13 +216,7 @@ def join(walk: Walk, outcomes: tuple[Outcome, ...]) -> None:
 def _inherit(walk: Walk, undo: tuple[Entry, ...]) -> None:
     if undo:
         walk.undo = extended(walk.undo, undo)
-        if walk.undo_size > UNDO_MAX:
-            raise LimitExceeded(
-                "An undo list is too long.",
-                found=f"{walk.undo_size} entries",
-                expected=f"at most {UNDO_MAX}",
-                do="open a `saga(keep=False)` inside the loop",
-            )
+        walk.refuse_long_undo()
 
 
 def _bind(walk: Walk, node: Parallel | ForEach | Call, outcomes: tuple[Outcome, ...]) -> None:

@@ -52,6 +52,12 @@ SCALARS = frozenset({str, int, float, bool, bytes, type(None)})
 SECONDS_MAX = 10**10
 """Some three centuries: beyond it an instant does not fit."""
 
+VALUE_BYTES_SMALL = 4096
+"""A token holds few variables, so only one above it can make them too big together."""
+
+TOKEN_BYTES_MAX = 4 * 1024 * 1024
+"""Bytes of a token's variables: they are in memory while it rests, and one message at each move."""
+
 Evaluate = Callable[[Environment], Any]
 
 
@@ -206,6 +212,7 @@ class Program:
         if rest or next(given, OPEN) is not OPEN:
             names = ", ".join(rest) or "a positional one"
             raise TypeError(f"{self.definition.name}() got an unexpected argument: {names}")
+        refuse_big(found)
         return found
 
     def travelling(self, token: Token) -> Token:
@@ -279,6 +286,19 @@ class Program:
     def _branch(self, branch: Branch) -> Closure:
         items = arguments(branch.args, (), self)
         return lambda env: items(env)[0]
+
+
+def refuse_big(variables: dict[str, Value]) -> None:
+    """Raise LimitExceeded where the variables of one token are too big together."""
+    size = sum([len(value.data) for value in variables.values()])
+    if size > TOKEN_BYTES_MAX:
+        largest = max(variables, key=lambda name: len(variables[name].data))
+        raise LimitExceeded(
+            "The variables of a workflow are too big together.",
+            found=f"{size:,} bytes, most of them in `{largest}`",
+            expected=f"at most {TOKEN_BYTES_MAX:,} bytes (TOKEN_BYTES_MAX)",
+            do="keep large values in a file or database of yours, and pass their names",
+        )
 
 
 def chain_of(region: Region, node: Node) -> frozenset[int]:

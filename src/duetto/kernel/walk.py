@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from duetto.kernel.program import Linked, Program
+from duetto.errors import LimitExceeded
+from duetto.kernel.program import VALUE_BYTES_SMALL, Linked, Program, refuse_big
 from duetto.model.definition import END, OUTERMOST
 from duetto.model.effect import Change, Effect, Report, Transition
 from duetto.model.placement import Placement
@@ -31,6 +32,10 @@ CANCELLED = Error("duetto.errors:Cancelled", ("duetto.errors:DuettoError",), "ca
 
 TIMED_OUT = Error("TimeoutError", ("OSError", "Exception"), "timed out")
 """What leaves a timeout scope whose deadline has passed."""
+
+
+UNDO_MAX = 100_000
+"""Entries of one undo list: a loop that compensates without end should say `saga(keep=False)`."""
 
 
 class Walk:
@@ -84,10 +89,22 @@ class Walk:
 
     def write(self, name: str, value: Value) -> None:
         """Write a variable; the token's own dict is left alone."""
+        if len(value.data) > VALUE_BYTES_SMALL:
+            refuse_big({**self.vars, name: value})
         if not self.writes:
             self.vars = dict(self.vars)
         self.vars[name] = value
         self.writes[name] = value
+
+    def refuse_long_undo(self) -> None:
+        """Raise where more is to be undone than one list may hold."""
+        if self.undo_size > UNDO_MAX:
+            raise LimitExceeded(
+                "An undo list is too long.",
+                found=f"{self.undo_size:,} entries",
+                expected=f"at most {UNDO_MAX:,} entries (UNDO_MAX)",
+                do="open a `saga(keep=False)` inside the loop",
+            )
 
     def push_frame(self, frame: Frame) -> None:
         self.frames = (*self.frames, frame)

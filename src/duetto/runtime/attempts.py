@@ -28,7 +28,7 @@ from duetto.model.token import (
     Value,
     task_key,
 )
-from duetto.observer import AttemptFailedSignal
+from duetto.observer import AttemptFailedSignal, LoopBlocked
 from duetto.runtime.cause import Cause
 from duetto.runtime.desk import Desk
 from duetto.runtime.tasks import TaskHandle
@@ -253,6 +253,11 @@ class Attempts:
         if running is not None:
             running.context.cancel()
 
+    def blocked(self, attempt: Invocation, took_ms: int) -> None:
+        """Report a body that held the loop."""
+        assert isinstance(attempt, Attempt), "the invoker was given attempts"
+        self.desk.observer.note(LoopBlocked(attempt.handle.name, took_ms))
+
     # -- ending
 
     def ended(self, attempt: Invocation, result: Any, error: BaseException | None) -> None:
@@ -267,6 +272,13 @@ class Attempts:
             if self.desk.stopping:
                 return
             error = ConfigurationError("The body of a task was cancelled from within.")
+        elif isinstance(error, SystemExit):
+            error = ConfigurationError(
+                f"The body of {attempt.handle.name} asked the process to exit.",
+                found=f"SystemExit({error.code!r})",
+                expected="a result, or an error",
+                do="raise an error; the process is ended by who started it",
+            )
         if not attempt.undo:
             self.running.pop(attempt.place, None)
         attempt.then(attempt, result, error)
@@ -332,7 +344,7 @@ class Attempts:
         if not retry.retries(error, attempt.number):
             return False
         desk, run = self.desk, attempt.run
-        now = desk.clock.now_ms()
+        now, failed = desk.clock.now_ms(), desk.codec.error(error)
         delay_ms = retry.delay_ms_after(attempt.number, desk.clock.random())
         record = AttemptFailed(
             attempt.token or attempt.path,
@@ -341,14 +353,14 @@ class Attempts:
             attempt.step,
             attempt.number,
             attempt.took,
-            desk.codec.error(error),
+            failed,
             now + delay_ms,
             attempt.undo,
             attempt.token is None,
         )
         desk.write(run, record)
         fold.apply(run, record)
-        text = f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {failed.message}"
         signal = AttemptFailedSignal(
             run.id, attempt.path, attempt.handle.name, attempt.number, text, now + delay_ms
         )

@@ -62,11 +62,12 @@ class Engine:
     def start(self, invoker: Any) -> list[str]:
         """Start all hosts in the running loop; return the ids of the runs that continue.
 
-        `invoker` makes an invoker from a function to call at the end of each attempt.
+        `invoker` makes an invoker from a function to call at the end of each attempt, and one to
+        call, as `blocked`, after a body that held the loop.
         """
         self._make_hosts()
         for host in self.hosts:
-            host.invoker = invoker(host.attempts.ended)
+            host.invoker = invoker(host.attempts.ended, blocked=host.attempts.blocked)
         continued: list[str] = []
         for host in self.hosts:
             if len(self.hosts) > 1:
