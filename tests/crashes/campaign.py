@@ -171,7 +171,8 @@ class Campaign:
         """Let the shop come to its end, and check all that is promised."""
         report = self._shop.finish()
         expected = self._quiet.report
-        for name in ("orders", "completed", "failed", "compensated", "parked", "refused", "steps"):
+        assert not report.parked, f"tasks in hand at too many deaths are parked: {report}"
+        for name in ("orders", "completed", "failed", "compensated", "refused", "steps"):
             assert getattr(report, name) == getattr(expected, name), name
         found = effects(self._shop.directory)
         assert len({effect.key for effect in found}) == len(found)

@@ -8,7 +8,7 @@ from random import Random
 from tests.crashes.campaign import Campaign, Shop, Tally, quiet_run
 from tests.crashes.dying import ENDING, POINTS
 
-RARE, OFTEN = (1, 4), (30, 50)
+RARE, OFTEN = (1, 4), (80, 140)
 """Which time a point is hit, at random between these: late enough where it is reached often that
 most tasks in hand end in that life: one in hand at six deaths in a row is parked by design."""
 SELDOM = ("recovery", "undoing", "retry", "checkpoint", "end of run", "exported")
@@ -19,7 +19,7 @@ def die_at_all(
 ) -> dict[str, int]:
     """Return how often each point was hit: each once, in an order drawn at random."""
     quiet = quiet_run(orders, folder / "quiet")
-    shop = Shop(orders, folder / placement, placement, task_ms=5, concurrency=30)
+    shop = Shop(orders, folder / placement, placement, task_ms=5, concurrency=20)
     campaign = Campaign(shop, quiet, random, tally or Tally())
     hits = dict.fromkeys(POINTS, 0)
     for point in _mixed(random):

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from duetto.model.message import Arrive
+from duetto.model.message import Arrive, Message
 from duetto.model.record import (
     AttemptFailed,
     CancelCame,
@@ -23,6 +23,7 @@ from duetto.model.record import (
     Started,
     TaskEnded,
 )
+from duetto.model.token import Token
 
 DERIVED = frozenset({"joined", "decided", "refused", "began"})
 """Causes that follow from another record of the same batch."""
@@ -52,25 +53,19 @@ def _count(counts: Counts, record: Record, hops: dict[str, int]) -> None:
     match record:
         case Started(token=token, source=source, forked=forked, sent=sent):
             counts.writes += not source
-            counts.messages += sum(child.hop for child in forked)
             counts.messages += 0 if source else token.hop
-            counts.messages += sum(not isinstance(m.body, Arrive) for m in sent)
             hops[record.path] = token.hop
-            hops.update({child.path: child.hop for child in forked})
+            _began(counts, record, forked, sent, hops)
         case TaskEnded(change=change, sent=sent, forked=forked):
             counts.writes += 1
             counts.steps += record.error is None
             _hops(counts, record, change.hop, hops)
-            counts.messages += sum(child.hop for child in forked)
-            counts.messages += sum(not isinstance(m.body, Arrive) for m in sent)
-            hops.update({child.path: child.hop for child in forked})
+            _began(counts, record, forked, sent, hops)
         case Moved(change=change, sent=sent, forked=forked, cause=cause):
             counts.writes += cause not in DERIVED
             counts.undone += _undid(cause, record.note)
             _hops(counts, record, change.hop, hops)
-            counts.messages += sum(child.hop for child in forked)
-            counts.messages += sum(not isinstance(m.body, Arrive) for m in sent)
-            hops.update({child.path: child.hop for child in forked})
+            _began(counts, record, forked, sent, hops)
         case Ended(task=task, cause=cause):
             counts.writes += cause not in DERIVED
             counts.steps += bool(task) and record.error is None
@@ -92,6 +87,21 @@ def _count(counts: Counts, record: Record, hops: dict[str, int]) -> None:
             pass
         case _:
             assert_never(record)
+
+
+def _began(
+    counts: Counts,
+    record: Record,
+    forked: tuple[Token, ...],
+    sent: tuple[Message, ...],
+    hops: dict[str, int],
+) -> None:
+    """Count what a record sent: the token's own departure is a hop of it, and counted as such."""
+    counts.messages += sum(child.hop for child in forked)
+    hops.update({child.path: child.hop for child in forked})
+    for message in sent:
+        body = message.body
+        counts.messages += not (isinstance(body, Arrive) and body.token.path == record.path)
 
 
 def _undid(cause: str, note: str) -> bool:

@@ -1,0 +1,1 @@
+"""One workflow under every placement, in one store and in several."""

@@ -1,0 +1,148 @@
+"""The shop with a store for each service, its effects in a notebook, over a broker with faults."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from duetto import App, Service, context
+from duetto.brokers import InProcessBroker
+from duetto.brokers.in_process import Faults
+from duetto.examples.shop.orders import Line, Order
+from duetto.examples.shop.services import inventory, notifications, payments, shipping
+from duetto.examples.shop.workflow import fulfil
+from duetto.examples.shop.workshop import Workshop, is_flaky
+from duetto.runtime.engine import Engine
+
+SERVICES = (inventory, payments, shipping, notifications)
+PLACEMENTS = ("orchestration", "choreography", "hybrid:notifications", "hybrid:payments,shipping")
+OPERATIONS = ("reserve", "charge", "book", "dispatch", "notify")
+FAULTS = Faults(duplicate=0.25, lose=0.1, delay=0.5, delay_max_ms=30, seed=11)
+
+
+class Notebook(Workshop):
+    """Notes each effect once under its key, as a ledger does; fails first attempts as the shop."""
+
+    def __init__(self, *, flaky: bool = True) -> None:
+        self.flaky = flaky
+        self.keys: dict[str, tuple[str, str]] = {}
+        self.begun: list[str] = []
+        self.held: dict[str, asyncio.Event] = {}
+        """Operations whose bodies wait for an event before they have their effect."""
+        self._waiters: list[tuple[int, asyncio.Event]] = []
+
+    async def begin(self, order: str, operation: str) -> None:
+        """Note that a body has begun."""
+        call = context()
+        self.begun.append(call.key)
+        self._tell()
+        if operation in self.held:
+            await self.held[operation].wait()
+        if self.flaky and call.attempt == 1 and is_flaky(order, operation):
+            raise ConnectionError(operation)
+
+    async def effect(
+        self,
+        service: str,
+        order: str,
+        operation: str,
+        *,
+        amount: Decimal | None = None,
+        units: int | None = None,
+    ) -> str:
+        """Note an effect, once for each key."""
+        key = context().key
+        assert self.keys.setdefault(key, (order, operation)) == (order, operation)
+        self._tell()
+        return f"{operation} {key}"
+
+    def histories(self) -> dict[str, list[str]]:
+        """Return the operations of each order: in order, those of a gather sorted."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for order, operation in self.keys.values():
+            found[order].append(operation)
+        for operations in found.values():
+            operations[3:5] = sorted(operations[3:5])
+        return found
+
+    async def reached(self, effects: int) -> None:
+        """Return once so many effects are noted."""
+        event = asyncio.Event()
+        self._waiters.append((effects, event))
+        self._tell()
+        await asyncio.wait_for(event.wait(), 20)
+
+    def _tell(self) -> None:
+        for effects, event in self._waiters:
+            if len(self.keys) >= effects:
+                event.set()
+
+
+def order(id: str, *, pieces: int = 1, lines: int = 1, pence: int = 100, to: str = "EIRE") -> Order:
+    """Return an order; by default one that every service accepts."""
+    price = Decimal(pence) / 100
+    line = Line("10A", "TEA TOWEL", pieces, price)
+    return Order(id, "17850", to, (line,) * lines)
+
+
+def steady(number: int) -> str:
+    """Return an order's id of which no operation fails at first."""
+    ids = (str(id) for id in range(1_000_000))
+    good = (id for id in ids if not any(is_flaky(id, operation) for operation in OPERATIONS))
+    return next(id for at, id in enumerate(good) if at == number)
+
+
+def mixed(count: int) -> list[Order]:
+    """Return orders of which most are completed, and the others fail in each of the four ways."""
+    kinds = (
+        {},
+        {"pieces": 201},
+        {},
+        {"pence": 100_001},
+        {"lines": 61},
+        {"to": "Japan"},
+    )
+    return [order(str(1_000 + n), **kinds[n % len(kinds)]) for n in range(count)]  # type: ignore[arg-type]
+
+
+def apart(monkeypatch: pytest.MonkeyPatch, folder: Path, services: Iterable[Service]) -> None:
+    """Give each service a store of its own."""
+    for service in services:
+        monkeypatch.setattr(service, "store", str(folder / f"{service.name}.sqlite"))
+
+
+def shop(folder: Path, notebook: Notebook, placement: str, *, faults: Faults | None = None) -> App:
+    """Return the shop's app; its services are `apart` where that was called before."""
+    return App(
+        "shop",
+        services=SERVICES,
+        workflows=[fulfil],
+        resources=[notebook],
+        placement=placement,
+        store=folder / "shop.sqlite",
+        broker=InProcessBroker(faults),
+    )
+
+
+async def outcomes(app: App, orders: Iterable[Order]) -> dict[str, str]:
+    """Fulfil orders at the same time; return how each ended."""
+
+    async def one(each: Order) -> tuple[str, str]:
+        handle = await app.start_async(fulfil, each, id=each.id)
+        await app.operations.outcome(handle.id)
+        view = handle.status()
+        return each.id, view.error.partition(":")[0] or view.status
+
+    return dict(await asyncio.gather(*(one(each) for each in orders)))
+
+
+def engine_of(app: App) -> Engine:
+    """Return the engine of a running app: tests stop and crash single hosts."""
+    engine = app._engine  # pyright: ignore[reportPrivateUsage]
+    assert engine is not None
+    return engine
