@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from duetto import App, Service, context
+from duetto.broker import Acknowledge
 from duetto.brokers import InProcessBroker
 from duetto.brokers.in_process import Faults
 from duetto.examples.shop.orders import Line, Order
 from duetto.examples.shop.services import inventory, notifications, payments, shipping
 from duetto.examples.shop.workflow import fulfil
 from duetto.examples.shop.workshop import Workshop, is_flaky
+from duetto.model.message import Message
 from duetto.runtime.engine import Engine
 
 SERVICES = (inventory, payments, shipping, notifications)
 PLACEMENTS = ("orchestration", "choreography", "hybrid:notifications", "hybrid:payments,shipping")
 OPERATIONS = ("reserve", "charge", "book", "dispatch", "notify")
-FAULTS = Faults(duplicate=0.25, lose=0.1, delay=0.5, delay_max_ms=30, seed=11)
+FAULTS = Faults(duplicate=0.25, lose=0.05, delay=0.5, delay_max_ms=30, seed=11)
 
 
 class Notebook(Workshop):
@@ -34,15 +36,20 @@ class Notebook(Workshop):
         self.begun: list[str] = []
         self.held: dict[str, asyncio.Event] = {}
         """Operations whose bodies wait for an event before they have their effect."""
+        self.patient = ""
+        """The operation whose bodies wait until they are told of a cancel."""
+        self.on_begin: Callable[[str], None] = lambda operation: None
         self._waiters: list[tuple[int, asyncio.Event]] = []
 
     async def begin(self, order: str, operation: str) -> None:
         """Note that a body has begun."""
         call = context()
         self.begun.append(call.key)
-        self._tell()
+        self.on_begin(operation)
         if operation in self.held:
             await self.held[operation].wait()
+        if operation == self.patient:
+            await call.wait_cancelled()
         if self.flaky and call.attempt == 1 and is_flaky(order, operation):
             raise ConnectionError(operation)
 
@@ -116,7 +123,40 @@ def apart(monkeypatch: pytest.MonkeyPatch, folder: Path, services: Iterable[Serv
         monkeypatch.setattr(service, "store", str(folder / f"{service.name}.sqlite"))
 
 
-def shop(folder: Path, notebook: Notebook, placement: str, *, faults: Faults | None = None) -> App:
+class Gate(InProcessBroker):
+    """Holds back what is `shut`, to hand it over later in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shut: Callable[[Message], bool] = lambda message: False
+        self.kept: list[tuple[Message, Acknowledge]] = []
+        self.full = defaultdict[int, asyncio.Event](asyncio.Event)
+        """Set by how many messages are kept."""
+
+    def publish(self, message: Message, confirmed: Acknowledge) -> None:
+        """Keep a message, or send it."""
+        if self.shut(message):
+            self.kept.append((message, confirmed))
+            self.full[len(self.kept)].set()
+        else:
+            super().publish(message, confirmed)
+
+    def open(self, *, newest_first: bool = False) -> None:
+        """Hand over what was kept, and keep nothing more."""
+        self.shut = lambda message: False
+        kept, self.kept = self.kept, []
+        for message, confirmed in reversed(kept) if newest_first else kept:
+            self.publish(message, confirmed)
+
+
+def shop(
+    folder: Path,
+    notebook: Notebook,
+    placement: str,
+    *,
+    faults: Faults | None = None,
+    broker: InProcessBroker | None = None,
+) -> App:
     """Return the shop's app; its services are `apart` where that was called before."""
     return App(
         "shop",
@@ -125,7 +165,7 @@ def shop(folder: Path, notebook: Notebook, placement: str, *, faults: Faults | N
         resources=[notebook],
         placement=placement,
         store=folder / "shop.sqlite",
-        broker=InProcessBroker(faults),
+        broker=broker or InProcessBroker(faults),
     )
 
 

@@ -1,0 +1,53 @@
+"""Services with stores of their own: same outcomes and effects as in one store, whatever is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from duetto.brokers.in_process import Faults
+from tests.placements.shop import (
+    FAULTS,
+    PLACEMENTS,
+    SERVICES,
+    Notebook,
+    apart,
+    mixed,
+    outcomes,
+    shop,
+)
+
+ORDERS = 18
+EXPECTED = {
+    "completed": 6,
+    "OutOfStock": 3,
+    "PaymentDeclined": 3,
+    "TooBulky": 3,
+    "NotDeliverable": 3,
+}
+
+
+async def ended(
+    folder: Path, placement: str, faults: Faults | None = None
+) -> tuple[dict[str, str], Notebook]:
+    folder.mkdir(exist_ok=True)
+    notebook = Notebook()
+    async with shop(folder, notebook, placement, faults=faults) as app:
+        return await outcomes(app, mixed(ORDERS)), notebook
+
+
+@pytest.mark.parametrize("faults", [None, FAULTS], ids=["calm", "faults"])
+@pytest.mark.parametrize("placement", PLACEMENTS)
+async def test_stores_apart_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, placement: str, faults: Faults | None
+) -> None:
+    one, expected = await ended(tmp_path / "one", "orchestration")
+    counted = {how: list(one.values()).count(how) for how in EXPECTED}
+    assert counted == EXPECTED
+    (tmp_path / "apart").mkdir()
+    apart(monkeypatch, tmp_path / "apart", SERVICES)
+    several, found = await ended(tmp_path / "apart", placement, faults)
+    assert several == one
+    assert found.histories() == expected.histories()
+    assert set(found.keys) == set(expected.keys)
