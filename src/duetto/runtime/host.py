@@ -295,6 +295,8 @@ class Host(Desk):
         program = self.programs.program(child.definition)
         transition = advance(program, self.placement, child, Begin(), self.clock.now_ms())
         if transition.token is None:
+            # It has ended, though its record is still to come: nothing may reach it any more.
+            del run.tokens[child.path]
             cascade.ended += ((child, outcome_of(transition)),)
             return
         cascade.forked += (child.path,)
@@ -477,7 +479,14 @@ class Host(Desk):
         run.tokens[token.path] = fold.changed(token, change)
         self.write(run, Moved(token.path, self.clock.now_ms(), "parked", change, reason))
         signal = TokenParked(run.id, token.path, reason)
-        self.after_commit(lambda: self.observer.note(signal))
+        self.after_commit(lambda: self._tell_parked(signal))
+
+    def _tell_parked(self, signal: TokenParked) -> None:
+        self.observer.note(signal)
+        for future in self.at_parking:
+            if not future.done():
+                future.set_result(None)
+        self.at_parking.clear()
 
 
 def outcome_of(transition: Transition) -> Outcome:

@@ -93,7 +93,14 @@ class Undoing:
         place = (run.id, entry.path, entry.step)
         args = args or fold.interrupted_args(self.records(run), entry.path, entry.step)
         if place in self.attempts.running:
-            self.attempts.await_end(place, lambda outcome: then(outcome, args))
+            # Where it runs for a command, this is how its body hears of the cancel.
+            self.attempts.running[place].context.cancel()
+            self.attempts.await_end(
+                place,
+                lambda outcome: then(outcome, args)
+                if outcome is not None
+                else self.settle(run, entry, handle, then, args),
+            )
         elif not entry.unknown:
             then(None, args)
         elif not args:
@@ -113,7 +120,8 @@ class Undoing:
             if handle.look_up is not None and error is None and result is None:
                 error = NotFound("The task never took effect.")
             outcome = self.attempts.outcome(handle, result, error)
-            known = not is_unknown(attempt, error) and (
+            stored = error is not None or not isinstance(outcome, Failed)
+            known = not is_unknown(attempt, error) and stored and (
                 handle.look_up is None or not isinstance(outcome, Failed) or result is None
             )
             if known:
@@ -206,8 +214,10 @@ class Undoing:
             note = f"{name} attempt {attempt.number}"
             self.tokens.advance(run, token.path, Undone(), Cause("undone", note=note))
         elif not self.attempts.again(attempt, error):
-            reason = f"the compensation {name} failed {attempt.number} times: {error}"
-            self.tokens.park(run, token, reason, self.desk.codec.error(error))
+            failed = self.desk.codec.error(error)
+            said = failed.message or type(error).__name__
+            reason = f"the compensation {name} failed {attempt.number} times: {said}"
+            self.tokens.park(run, token, reason, failed)
 
 
 __all__ = ["Undoing"]

@@ -7,6 +7,10 @@ import selectors
 from typing import Any
 
 
+SHUT_S = 1.0
+"""What has not ended by then swallows its cancel; its loop is closed under it."""
+
+
 class Stalled(RuntimeError):
     """Nothing is ready and no timer is set: what is awaited can never happen."""
 
@@ -54,10 +58,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             raise self.errors[0]
 
     def shut(self) -> None:
-        """Cancel what is left, and close."""
+        """Cancel what is left, and close; what it raises on its way out is of no interest."""
+        self.set_exception_handler(lambda _loop, _context: None)
         left = asyncio.all_tasks(self)
         for task in left:
             task.cancel()
         if left:
-            self.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            self.run_until_complete(asyncio.wait(left, timeout=SHUT_S))
         self.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -117,6 +118,7 @@ class World:
         self.random = Random(f"world {seed}")
         self.on_commit: Callable[[int, Host], None] | None = None
         """Called after each commit that a host survives."""
+        self._closing: list[asyncio.Task[None]] = []
         self._sweeps: dict[int, Sweeps] = {}
         self._views: dict[int, WatchedStore] = {}
         encoded = {name: encode(each) for name, each in compiled.definitions.items()}
@@ -201,8 +203,7 @@ class World:
             self.broker.unsubscribe(participant)
         invoker = host.invoker
         assert isinstance(invoker, LocalInvoker)
-        closing = self.loop.create_task(invoker.close())
-        self._closing = closing
+        self._closing.append(self.loop.create_task(invoker.close()))
         self.loop.call_later(away_s, self.boot, number)
 
     # -- running
@@ -219,8 +220,17 @@ class World:
             assert row is not None and row.status != RUNNING, "the run has not ended"
             return journal.outcome(row.result)
         finally:
+            self._drop_all()
             self.loop.shut()
             del EFFECTS[self.run_id]
+
+    def _drop_all(self) -> None:
+        """Let every process die, so that nothing runs on behind a run that has failed."""
+        for number, host in enumerate(self.hosts):
+            if host is not None:
+                host.stopping = self._views[number].dead = True
+                if isinstance(host.invoker, LocalInvoker):
+                    self._closing.append(self.loop.create_task(host.invoker.close()))
 
     async def _start(self, arguments: tuple[int, ...]) -> None:
         for number in range(len(self.stores)):
