@@ -14,10 +14,12 @@ from duetto.errors import DuettoError, NotAllowed, NotFound, RunCancelled, RunFa
 from duetto.kernel import journal
 from duetto.kernel.fold import RunState
 from duetto.kernel.program import Program
+from duetto.model.definition import DYNAMIC
 from duetto.model.record import Record
 from duetto.model.token import (
     ROOT,
     Completed,
+    Error,
     Failed,
     OnChildren,
     Outcome,
@@ -66,7 +68,8 @@ class Operations:
     ) -> str:
         """Start a run, once per id; return its id when it is durable.
 
-        Raises NotFound, ConflictError, ValueRefused, or TypeError for arguments that do not fit.
+        Raises NotFound, ConflictError, ValueRefused and LimitExceeded where nothing was started,
+        and StoreFull where the store has had no room for a while.
         """
         program = self._program(workflow)
         # Room is made by whatever ends, thousands a second: looking costs less than telling.
@@ -74,6 +77,8 @@ class Operations:
             await asyncio.sleep(CONGESTED_S)
         host = self._engine.host_of(program.definition.home)
         run = id if id is not None else self._engine.clock.draw_id()
+        if host.full is not None and run not in host.runs and host.store.run(run) is None:
+            raise host.full
         runs.start(host, program, run, tuple(args), dict(kwargs or {}), tags)
         await durable(host)
         return run
@@ -89,19 +94,38 @@ class Operations:
 
         Raises RunFailed, RunCancelled, or NotFound.
         """
+        host, run = self._open_home(id)
+        if host is not None and run is not None:
+            outcome = await self._end_of(host, id)
+            if isinstance(outcome, Completed):
+                return self._engine.programs.program(run.digest).load(outcome.value)
         outcome = await self.outcome(id)
         host, row = self._row(id)
         return self._live(host, row, outcome)
 
     async def outcome(self, id: str) -> Outcome:
         """Return how a run ended, once it has. Raises NotFound."""
+        host, run = self._open_home(id)
+        if host is not None and run is not None:
+            return await self._end_of(host, id)
         host, row = self._row(id)
         if row.status != RUNNING:
             return journal.outcome(row.result)
-        if id not in host.runs:
-            self._refuse_damaged(host, id)
-            await durable(host)
-            return await self.outcome(id)
+        self._refuse_damaged(host, id)
+        await durable(host)
+        return await self.outcome(id)
+
+    def _open_home(self, id: str) -> tuple[Host | None, RunState | None]:
+        """Return a run that is open and at home here, without asking a store."""
+        for host in self._engine.hosts:
+            run = host.runs.get(id)
+            if run is not None and run.home in host.participants:
+                return host, run
+        return None, None
+
+    async def _end_of(self, host: Host, id: str) -> Outcome:
+        if host.failure is not None:
+            raise host.failure
         future: asyncio.Future[Outcome] = host.loop.create_future()
         host.waiters.setdefault(id, []).append(future)
         return await future
@@ -117,24 +141,34 @@ class Operations:
                 raise RunFailed(
                     row.id,
                     f"run {row.id} failed{compensated}.",
-                    found=f"{type(cause).__name__}: {cause}" + _where(error.trace),
+                    found=_spoken(cause, error) + _where(error.trace),
                     do=f"duetto runs show {row.id}",
                 ) from cause
             case Stopped():
                 raise RunCancelled(row.id, f"run {row.id} was cancelled.")
 
     async def settled(self) -> None:
-        """Return once every run that is open here has ended."""
-        while True:
-            waiting = [
-                id
-                for host in self._engine.hosts
-                for id, run in host.runs.items()
-                if run.home in host.participants and not self.is_parked(id)
-            ]
-            if not waiting:
-                return
-            await self.outcome(waiting[0])
+        """Return once every run that is open here has ended or is parked."""
+        while waiting := [
+            id
+            for host in self._engine.hosts
+            for id, run in host.runs.items()
+            if run.home in host.participants and not self.is_parked(id)
+        ]:
+            await self._ended_or_one_parked(waiting[0])
+
+    async def _ended_or_one_parked(self, id: str) -> None:
+        outcome = asyncio.ensure_future(self.outcome(id))
+        parking = [host.loop.create_future() for host in self._engine.hosts]
+        for host, future in zip(self._engine.hosts, parking, strict=True):
+            host.at_parking.append(future)
+        try:
+            await asyncio.wait({outcome, *parking}, return_when=asyncio.FIRST_COMPLETED)
+            if outcome.done():
+                outcome.result()
+        finally:
+            for future in (outcome, *parking):
+                future.cancel()
 
     def is_parked(self, id: str) -> bool:
         """Return whether nothing of an open run moves here before an operator decides."""
@@ -235,7 +269,7 @@ class Operations:
                 case Failed(cause):
                     error = told(cause)
                 case Completed(value):
-                    result = self._engine.programs.program(row.digest).load(value)
+                    result = self._result(row, value)
                 case Stopped():
                     error = "cancelled"
         return RunView(
@@ -251,6 +285,24 @@ class Operations:
             error,
             result,
         )
+
+    def _result(self, row: RunRow, value: Value) -> Any:
+        """Return a result; where its class is not known here, a text that says so."""
+        engine = self._engine
+        try:
+            return engine.programs.program(row.digest).load(value)
+        except NotFound:
+            pass  # the definition names more than its result's type, which may be known
+        try:
+            types = engine.programs.definition(row.digest).types
+            plan = (
+                engine.codec.dynamic
+                if value.type == DYNAMIC
+                else engine.codec.plan(types[value.type])
+            )
+            return plan.decode(value.data)
+        except NotFound as unknown:
+            return f"a value that cannot be read here ({unknown.message})"
 
     def _parked(self, id: str) -> list[Parked]:
         return [
@@ -382,11 +434,15 @@ def damage_of(host: Host, id: str) -> Damage | None:
 
 async def durable(host: Host) -> None:
     """Return once all that was written until now is durable. Raises the store's failure."""
-    if host.failure is not None:
-        raise host.failure
-    future: asyncio.Future[None] = host.loop.create_future()
-    host.after_commit(lambda: None if future.done() else future.set_result(None))
-    await future
+    await host.durable()
+
+
+def _spoken(cause: BaseException, error: Error) -> str:
+    """Return an error in its own words, if it has any."""
+    try:
+        return f"{type(cause).__name__}: {cause}"
+    except Exception:  # `__str__` is anybody's code, and must not hide the failure of the run
+        return told(error)
 
 
 def _where(trace: str) -> str:

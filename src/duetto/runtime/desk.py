@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from duetto.broker import Acknowledge
 from duetto.clock import Clock
 from duetto.codec import Codec
-from duetto.errors import StoreError, StoreFull
+from duetto.errors import DuettoError, StoreError, StoreFailed, StoreFull
 from duetto.invoker import Invocation
 from duetto.kernel import journal
 from duetto.kernel.fold import RunState
@@ -67,14 +67,17 @@ class Desk:
         self.runs: dict[str, RunState] = {}
         self.new_rows: dict[str, RunRow] = {}
         self.waiters: dict[str, list[asyncio.Future[Outcome]]] = {}
+        self.at_parking: list[asyncio.Future[None]] = []
+        """Done at the next token that is parked: its run may not end before an operator acts."""
         self.next_rid = store.next_rid()
         self.loop = asyncio.get_running_loop()
         self.batch = Batch()
         self.released: list[Callable[[], None]] = []
         self.invocations: list[Invocation] = []
         self.scheduled = False
-        self.paused = False
+        self.full: StoreFull | None = None
         self.failure: StoreError | None = None
+        self.durables: list[asyncio.Future[None]] = []
         self.stopping = False
         self.held: dict[tuple[str, str], Held] = {}
         """Arrivals by run and path, written with the first record that follows from them."""
@@ -137,6 +140,17 @@ class Desk:
         if not self.scheduled:
             self.schedule()
 
+    def durable(self) -> asyncio.Future[None]:
+        """Return what is done once all that was written until now is durable; it fails as the
+        store does."""
+        future: asyncio.Future[None] = self.loop.create_future()
+        if self.failure is not None:
+            future.set_exception(self.failure)
+            return future
+        self.durables.append(future)
+        self.schedule()
+        return future
+
     def flush(self) -> None:
         """Commit the batch, then release what waited for it."""
         self.scheduled = False
@@ -149,8 +163,12 @@ class Desk:
         except StoreError as error:
             self._fail(error)
             return
-        self.paused = False
+        except DuettoError as refused:
+            self._fail(_unusable(refused))
+            return
+        self.full = None
         self.batch = Batch()
+        durables, self.durables = self.durables, []
         invocations, self.invocations = self.invocations, []
         released, self.released = self.released, []
         if not self.stopping:
@@ -158,19 +176,40 @@ class Desk:
                 self.submit(invocation)
         for act in released:
             act()
+        for future in durables:
+            if not future.done():
+                future.set_result(None)
 
     def _pause(self, full: StoreFull) -> None:
         """Nothing of the batch was committed and nothing acted: try the same again later."""
-        if not self.paused:
+        if self.full is None:
             self.observer.note(StorePaused(str(full)))
-        self.paused = self.scheduled = True
+        self.full, self.scheduled = full, True
         self.loop.call_later(FULL_RETRY_MS / 1000, self.flush)
 
     def _fail(self, error: StoreError) -> None:
         """Nothing is acknowledged after a failed write: whoever waits is told."""
         self.failure = error
         self.observer.note(StorePaused(str(error)))
+        self.turn_away(error)
+        for future in self.durables:
+            if not future.done():
+                future.set_exception(error)
+
+    def turn_away(self, error: DuettoError) -> None:
+        """Tell whoever waits for the end of a run that it will not be told here."""
         for futures in self.waiters.values():
             for future in futures:
                 if not future.done():
                     future.set_exception(error)
+        self.waiters.clear()
+
+
+def _unusable(refused: DuettoError) -> StoreFailed:
+    """Return the failure of a store that refuses what was checked before: it would for ever."""
+    return StoreFailed(
+        f"The store refuses a commit: {refused.message}",
+        found=refused.found,
+        expected="what was checked before it was written",
+        do="open the store again, and report this: it is a mistake of Duetto",
+    )

@@ -73,6 +73,8 @@ class Engine:
             if len(self.hosts) > 1:
                 host.exchange.connect(self.broker)
             continued += recover(host)
+            if host.failure is not None:
+                raise host.failure
             self._sweeps.append(Sweeps(host, self.retention_ms))
         return continued
 
@@ -131,12 +133,22 @@ class Engine:
         for host in self.hosts:
             if host.failure is None:
                 host.flush()
+            host.turn_away(_stopped())
             host.timers.close()
             for participant in host.participants:
                 self.broker.unsubscribe(participant)
         self.hosts.clear()
         self._sweeps.clear()
         return left
+
+
+def _stopped() -> ConfigurationError:
+    return ConfigurationError(
+        "The app was stopped before the run had ended.",
+        found="a run that is open",
+        expected="an app that runs until then",
+        do="run the app again: the run goes on where it is",
+    )
 
 
 __all__ = ["Ended", "Engine", "Invocation", "Invoker"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from duetto.observer import RunPurged
+from duetto.errors import StoreError
+from duetto.observer import RunPurged, StorePaused
 
 if TYPE_CHECKING:
     from duetto.runtime.host import Host
@@ -20,6 +21,7 @@ class Sweeps:
 
     def __init__(self, host: Host, retention_ms: int) -> None:
         self._host, self._retention_ms = host, retention_ms
+        self._begun_ms, self._begun_s = host.clock.now_ms(), host.loop.time()
         self._handle: asyncio.TimerHandle | None = None
         self._later(SWEEP_MS)
 
@@ -28,12 +30,25 @@ class Sweeps:
 
     def sweep(self) -> None:
         """Purge one small batch; go on soon where there is more."""
-        before = self._host.clock.now_ms() - self._retention_ms
-        count = self._host.store.purge(before, PURGE_ROWS_MAX)
-        if count:
-            self._host.observer.note(RunPurged(count))
+        count = self._purge()
         self._host.exchange.ask_homes()
         self._later(0 if count == PURGE_ROWS_MAX else SWEEP_MS)
+
+    def _purge(self) -> int:
+        before = self._steady_ms() - self._retention_ms
+        try:
+            count = self._host.store.purge(before, PURGE_ROWS_MAX)
+        except StoreError as error:
+            self._host.observer.note(StorePaused(str(error)))
+            return 0
+        if count:
+            self._host.observer.note(RunPurged(count))
+        return count
+
+    def _steady_ms(self) -> int:
+        """Return the time by the slower of two clocks: one that jumps ahead must delete nothing."""
+        passed_ms = int((self._host.loop.time() - self._begun_s) * 1000)
+        return min(self._host.clock.now_ms(), self._begun_ms + passed_ms)
 
     def close(self) -> None:
         """Sweep no more."""

@@ -97,9 +97,11 @@ class Undoing:
             self.attempts.running[place].context.cancel()
             self.attempts.await_end(
                 place,
-                lambda outcome: then(outcome, args)
-                if outcome is not None
-                else self.settle(run, entry, handle, then, args),
+                lambda outcome: (
+                    then(outcome, args)
+                    if outcome is not None
+                    else self.settle(run, entry, handle, then, args)
+                ),
             )
         elif not entry.unknown:
             then(None, args)
@@ -121,8 +123,10 @@ class Undoing:
                 error = NotFound("The task never took effect.")
             outcome = self.attempts.outcome(handle, result, error)
             stored = error is not None or not isinstance(outcome, Failed)
-            known = not is_unknown(attempt, error) and stored and (
-                handle.look_up is None or not isinstance(outcome, Failed) or result is None
+            known = (
+                not is_unknown(attempt, error)
+                and stored
+                and (handle.look_up is None or not isinstance(outcome, Failed) or result is None)
             )
             if known:
                 attempt.handle = handle
