@@ -216,7 +216,11 @@ class _Explainer:
             return f"is about to send {service} the command {task}{self._at(token)}"
         sent = f"sent {clock(message.sent, self._now)} ({lasting(self._now - message.sent)} ago)"
         came = name(message) not in self._known.unconfirmed
-        how = "received, not answered" if came else "not received yet, and sent again until it is"
+        how = (
+            "received, not answered"
+            if came
+            else "not confirmed as received, and sent again until it is"
+        )
         return f"waits{self._at(token)} for {service} to answer the command {task}: {sent}, {how}"
 
     def _on_undo(self, token: Token, rest: OnUndo) -> tuple[str, str]:

@@ -147,6 +147,8 @@ class Host(Desk):
         change = transition.change
         assert change is not None, "a token comes with its change"
         run.tokens[path] = transition.token
+        if type(transition.token.rest) is Parked:
+            self._note_parked(run, path, transition.token.rest)
         if transition.effects:
             change = self._effects(run, transition.token, change, transition.effects, cascade)
         if isinstance(token.rest, OnChildren) and token.step != change.step:
@@ -163,6 +165,8 @@ class Host(Desk):
         assert token is not None, "a token that ended begins nothing"
         assert transition.change is not None, "a token comes with its change"
         run.tokens[token.path] = token
+        if isinstance(token.rest, Parked):
+            self._note_parked(run, token.path, token.rest)
         self._effects(run, token, transition.change, transition.effects, cascade)
         if transition.wake:
             self.timers.arm(transition.wake, run.id, token.path, token.step)
@@ -475,10 +479,14 @@ class Host(Desk):
         """Let a token wait for an operator, with a reason; needs no program."""
         if isinstance(token.rest, Parked):
             return
-        change = as_it_is(token, Parked(reason, token.rest, error))
+        rest = Parked(reason, token.rest, error)
+        change = as_it_is(token, rest)
         run.tokens[token.path] = fold.changed(token, change)
         self.write(run, Moved(token.path, self.clock.now_ms(), "parked", change, reason))
-        signal = TokenParked(run.id, token.path, reason)
+        self._note_parked(run, token.path, rest)
+
+    def _note_parked(self, run: RunState, path: str, rest: Parked) -> None:
+        signal = TokenParked(run.id, path, rest.reason)
         self.after_commit(lambda: self._tell_parked(signal))
 
     def _tell_parked(self, signal: TokenParked) -> None:
