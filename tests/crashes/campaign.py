@@ -65,15 +65,25 @@ class Shop:
     """The shop's command on one directory."""
 
     def __init__(
-        self, orders: Path, directory: Path, placement: str, *, task_ms: int, concurrency: int
+        self,
+        orders: Path,
+        directory: Path,
+        placement: str,
+        *,
+        task_ms: int,
+        concurrency: int,
+        apart: bool = False,
     ) -> None:
-        self.directory, self.placement = directory, placement
+        self.directory, self.placement, self.apart = directory, placement, apart
+        self.stores = [directory / f"{name}.sqlite" for name in ("shop", *SERVICES)]
         self.arguments = ["run", str(orders), "--placement", placement, "--data", str(directory)]
         self.arguments += ["--task-ms", str(task_ms), "--concurrency", str(concurrency), "--json"]
 
     def start(self, *failpoint: str) -> subprocess.Popen[bytes]:
         """Start the command; with the name and count of a failpoint, as one that dies there."""
-        module = ["tests.crashes.dying", *failpoint] if failpoint else ["duetto.examples.shop"]
+        module = ["tests.crashes.apart" if self.apart else "duetto.examples.shop"]
+        if failpoint:
+            module = ["tests.crashes.dying", *failpoint]
         return subprocess.Popen(
             [sys.executable, "-m", *module, *self.arguments],
             stdout=subprocess.PIPE,
@@ -126,7 +136,7 @@ class Campaign:
     def __init__(self, shop: Shop, quiet: Quiet, random: Random, tally: Tally) -> None:
         self._shop, self._quiet, self._random, self._tally = shop, quiet, random, tally
         self._ledgers = Ledgers(shop.directory)
-        self._stored = Stored(shop.directory / "shop.sqlite")
+        self._stored = [Stored(path) for path in shop.stores]
         self._attempts = shop.directory / "attempts.jsonl"
         self._deaths: list[tuple[int, frozenset[str]]] = []
         self._short = 0
@@ -165,7 +175,8 @@ class Campaign:
 
     def bury(self) -> None:
         """Keep what the dead process had stored, and where its attempts end."""
-        self._deaths.append((self._size(), self._stored.read()))
+        stored = frozenset[str]().union(*(store.read() for store in self._stored))
+        self._deaths.append((self._size(), stored))
 
     def end(self) -> None:
         """Let the shop come to its end, and check all that is promised."""
@@ -244,15 +255,18 @@ def kill_many(
 ) -> Tally:
     """Kill the shop so many times, directory after directory, placement after placement."""
     random, tally = Random(seed), Tally()
+    layouts = [(placement, apart) for placement in placements for apart in (False, True)]
     quiet = quiet_run(orders, folder / "quiet")
     number = 0
     while tally.kills < kills:
-        placement = placements[number % len(placements)]
+        placement, apart = layouts[number % len(layouts)]
         directory = folder / f"{number}-{placement.replace(':', '-')}"
-        shop = Shop(orders, directory, placement, task_ms=task_ms, concurrency=concurrency)
+        shop = Shop(
+            orders, directory, placement, task_ms=task_ms, concurrency=concurrency, apart=apart
+        )
         campaign = Campaign(shop, quiet, random, tally)
         while tally.kills < kills and campaign.kill():
-            say(tally, placement)
+            say(tally, f"{placement}, {'stores apart' if apart else 'one store'}")
         campaign.end()
         number += 1
     return tally

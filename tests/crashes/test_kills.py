@@ -11,8 +11,8 @@ from tests.crashes.campaign import PLACEMENTS, UNDER_WAY_MIN, kill_many, part_of
 
 KILLS = 50
 SEED = 20_261_125
-LINES = 4_000
-"""Some 300 orders: a directory of them takes about a dozen kills."""
+LINES = 2_600
+"""Some 200 orders: a directory of them takes some seven kills, so each placement has its own."""
 
 
 @pytest.mark.slow
@@ -25,4 +25,4 @@ def test_fifty_kills_change_nothing(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert sum(count >= UNDER_WAY_MIN for count in tally.under_way) >= KILLS
     assert tally.keys_stored > 1_000
     assert tally.attempts_repeated > KILLS
-    assert tally.finished >= len(PLACEMENTS) - 1
+    assert tally.finished >= len(PLACEMENTS) + 1

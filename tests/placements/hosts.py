@@ -35,7 +35,7 @@ async def crash(host: Host) -> None:
     host.invocations.clear()
     host.timers.close()
     assert host.invoker is not None
-    await host.invoker.close()
+    await host.invoker.drain(0)
 
 
 def revive(engine: Engine, dead: Host) -> Host:

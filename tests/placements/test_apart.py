@@ -1,4 +1,4 @@
-"""Services with stores of their own: same outcomes and effects as in one store, whatever is lost."""
+"""Services with stores of their own: outcomes and effects as in one store, whatever is lost."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ EXPECTED = {
     "TooBulky": 3,
     "NotDeliverable": 3,
 }
+BY_TASK = "shipping.dispatch=notifications,payments.charge=inventory,shipping.book=shipping"
+"""Services decide on tasks of others, which are commands among services then."""
 
 
 async def ended(
     folder: Path, placement: str, faults: Faults | None = None
 ) -> tuple[dict[str, str], Notebook]:
-    folder.mkdir(exist_ok=True)
     notebook = Notebook()
     async with shop(folder, notebook, placement, faults=faults) as app:
         return await outcomes(app, mixed(ORDERS)), notebook
 
 
 @pytest.mark.parametrize("faults", [None, FAULTS], ids=["calm", "faults"])
-@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("placement", [*PLACEMENTS, BY_TASK])
 async def test_stores_apart_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, placement: str, faults: Faults | None
 ) -> None:
     one, expected = await ended(tmp_path / "one", "orchestration")
     counted = {how: list(one.values()).count(how) for how in EXPECTED}
     assert counted == EXPECTED
-    (tmp_path / "apart").mkdir()
     apart(monkeypatch, tmp_path / "apart", SERVICES)
     several, found = await ended(tmp_path / "apart", placement, faults)
     assert several == one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ async def nine_times(folder: Path, placement: str) -> Counts:
         return app.operations.counts("one")
 
 
-def expected(workflow: Workflow[..., object], placement: str, *, together: bool) -> tuple[int, int]:
+def expected(workflow: Workflow[..., Any], placement: str, *, together: bool) -> tuple[int, int]:
     found = estimate(workflow.definition, parse(placement), "", together=together)
     return found.messages, found.store_writes
 

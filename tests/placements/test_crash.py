@@ -32,7 +32,6 @@ async def test_a_host_dies_with_messages_in_flight(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, placement: str, dying: str
 ) -> None:
     quiet = Notebook(flaky=False)
-    (tmp_path / "quiet").mkdir()
     async with shop(tmp_path / "quiet", quiet, "orchestration") as app:
         expected = await outcomes(app, mixed(ORDERS))
     apart(monkeypatch, tmp_path, SERVICES)
