@@ -135,6 +135,9 @@ class Store(Protocol):
     StoreFailed where a write or sync failed (the store is closed to writers until reopened).
     """
 
+    died: bool
+    """Whether the last owner ended without closing the store, as far as that is known."""
+
     def commit(self, batch: Batch) -> None:
         """Make the batch durable; when this returns it survives a power cut."""
         ...

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from duetto.errors import LimitExceeded, NotAllowed
+from duetto.errors import DefinitionError, LimitExceeded, NotAllowed, NotFound
 from duetto.kernel.fork import fork, interrupt_children, join, reported
 from duetto.kernel.program import Linked, Program, assigned
 from duetto.kernel.scopes import fail, follow, leave, unwind
@@ -137,6 +137,9 @@ def _run(walk: Walk) -> None:
                     do="mend the loop, or let a task do the work",
                 )
             _enter(walk, linked)
+        except (NotFound, DefinitionError) as unknown:
+            # A class, helper or definition that this deployment lacks: it may come back.
+            walk.rest = Parked(str(unknown), Ready())
         except Exception as error:  # the workflow's own expressions: the error is raised in it
             fail(walk, walk.program.error(error))
 

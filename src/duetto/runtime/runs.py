@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from duetto.errors import ConflictError, DuettoError
+from duetto.errors import ConflictError, DuettoError, ValueRefused
 from duetto.kernel import fold, journal
 from duetto.kernel.advance import advance
 from duetto.kernel.fold import RunState
@@ -57,7 +57,7 @@ def start(
     Raises ConflictError where that run has another workflow or input, ValueRefused where the
     input or a name cannot be stored.
     """
-    variables = program.bind(0, args, kwargs)
+    variables = _bound(program, args, kwargs)
     packed = pack_input(variables)
     name = program.definition.name
     identity = identity_of(name, packed)
@@ -92,6 +92,27 @@ def start(
     return None
 
 
+def _bound(program: Program, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Value]:
+    name = program.definition.name
+    try:
+        return program.bind(0, args, kwargs)
+    except ValueRefused as refused:
+        raise ValueRefused(
+            f"The input of {name} cannot be stored; nothing was started.",
+            found=refused.found,
+            expected=refused.expected,
+            do=refused.do,
+        ) from refused
+    except TypeError as unfit:
+        taken = ", ".join(parameter.name for parameter, _ in program.parameters[0])
+        raise ValueRefused(
+            f"The arguments do not fit {name}; nothing was started.",
+            found=str(unfit),
+            expected=f"{name}({taken})",
+            do="give it the arguments that it takes",
+        ) from unfit
+
+
 def _conflict(known: RunRow, workflow: str) -> ConflictError:
     return ConflictError(
         f"The run id `{known.id}` is taken.",
@@ -124,8 +145,9 @@ def recover(host: Host) -> list[str]:
     What was in hand when the process died is counted, and committed, before anything is advanced.
     """
     load(host)
-    _count_deaths(host)
-    host.flush()
+    if host.store.died:
+        _count_deaths(host)
+        host.flush()
     for run in list(host.runs.values()):
         _continue(host, run)
     found = [run.id for run in host.runs.values() if run.home in host.participants]

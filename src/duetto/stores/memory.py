@@ -31,6 +31,7 @@ class MemoryStore:
         self._definitions: dict[str, bytes] = {}
         self._damaged: dict[int, Damage] = {}
         self._rid_last = 0
+        self.died = True  # whoever had it may have, and nothing tells
 
     def commit(self, batch: Batch) -> None:
         """Keep the batch whole, or raise and keep nothing of it."""

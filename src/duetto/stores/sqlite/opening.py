@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 import uuid
@@ -47,6 +48,7 @@ class Opened(NamedTuple):
     identity: bytes
     owner: Ownership | None = None
     mark: MarkFile | None = None
+    died: bool = False
 
 
 def open_files(path: Path, *, read_only: bool, accept_loss: bool) -> Opened:
@@ -86,13 +88,14 @@ def open_to_write(path: Path, *, accept_loss: bool) -> Opened:
         undo.callback(let_go, db)
         check_layout(db, path, new_allowed=known is None or known.lsn == 0 or accept_loss)
         identity = check_complete(db, path, known, had_log=had_log, accept_loss=accept_loss)
+        died = Reader(db, path).meta("closed") == IN_USE
         say_closed(db, closed=False)
         mark = MarkFile(path)
         undo.callback(mark.close)
         mark.reset(Mark(identity, Reader(db, path).last_lsn(), now_ms()))
         sync_folder(path.parent)
         undo.pop_all()
-        return Opened(path, db, identity, owner, mark)
+        return Opened(path, db, identity, owner, mark, died)
 
 
 @contextmanager
@@ -111,12 +114,24 @@ def own(path: Path) -> Ownership:
     try:
         return Ownership(path)
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise too_many_files(path, error) from error
         raise StoreError(
             f"The store {path} cannot be opened.",
             found=str(error),
             expected="a folder that exists, in which this user may write",
             do="make the folder, or give another path",
         ) from error
+
+
+def too_many_files(path: Path, error: OSError) -> StoreError:
+    """Return the error for a process, or a machine, that has no file left to open."""
+    return StoreError(
+        f"The store {path} cannot be opened, as too many files are open.",
+        found=str(error),
+        expected="room for about eight more open files",
+        do="close some, or raise the limit (`ulimit -n`); nothing was changed",
+    )
 
 
 def check_layout(db: Database, path: Path, *, new_allowed: bool) -> None:

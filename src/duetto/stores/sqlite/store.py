@@ -48,7 +48,9 @@ class SqliteStore:
         owner: Ownership | None = None,
         mark: MarkFile | None = None,
         identity: bytes = b"",
+        died: bool = False,
     ) -> None:
+        self.died = died
         self._path, self._db, self._owner, self._mark = path, db, owner, mark
         self._identity = identity
         self._reader = Reader(db, path)
@@ -70,7 +72,12 @@ class SqliteStore:
         """
         opened = opening.open_files(Path(path), read_only=read_only, accept_loss=accept_loss)
         return cls(
-            opened.path, opened.db, owner=opened.owner, mark=opened.mark, identity=opened.identity
+            opened.path,
+            opened.db,
+            owner=opened.owner,
+            mark=opened.mark,
+            identity=opened.identity,
+            died=opened.died,
         )
 
     @staticmethod
