@@ -12,7 +12,7 @@ from typing import Any, Protocol, assert_never
 
 from duetto.errors import DefinitionError, LimitExceeded
 from duetto.kernel.expressions import Closure, Environment, arguments, closure, unpacked
-from duetto.kernel.liveness import after
+from duetto.kernel.liveness import after, binds
 from duetto.kernel.purity import is_pure
 from duetto.model.definition import (
     DYNAMIC,
@@ -42,7 +42,7 @@ from duetto.model.definition import (
 )
 from duetto.model.expression import Name
 from duetto.model.placement import Placement
-from duetto.model.token import OPEN, Error, Token, Value
+from duetto.model.token import OPEN, Error, Goto, OnUndo, Token, Value
 
 FORKED = -2
 """The type of the hidden variable with the arguments of children that have not begun."""
@@ -220,7 +220,11 @@ class Program:
 
         Within a store it keeps the rest, as its arguments are evaluated again for each attempt.
         """
-        carried = self.regions[token.region][token.node].carried
+        node = self.regions[token.region][token.node]
+        carried = node.carried
+        if isinstance(token.rest, OnUndo) and isinstance(token.frames[-1].pending, Goto):
+            # A race has bound its value before it undoes its losers, and goes on afterwards.
+            carried |= binds(node.node)
         return Token(
             token.path,
             token.definition,

@@ -165,7 +165,12 @@ class World:
         if len(self.stores) > 1:
             host.exchange.connect(self.broker)
         recover(host)
-        self._sweeps[number] = Sweeps(host, RETENTION_MS)
+        if self.hosts[number] is host:
+            self._sweeps[number] = Sweeps(host, RETENTION_MS)
+            if number == self.home() and self.row() is None:
+                # Whoever asked for the run was not answered, and asks again.
+                program = self.programs.program(self.compiled.root)
+                start(host, program, self.run_id, self._arguments, {})
 
     def _committed(self, number: int, batch: Batch) -> bool:
         """Keep a batch, unless the process dies before; return whether it lives on."""
@@ -198,7 +203,9 @@ class World:
         host.stopping = True
         host.failure = StoreFailed("the process has died")
         host.timers.close()
-        self._sweeps.pop(number).close()
+        sweeps = self._sweeps.pop(number, None)
+        if sweeps is not None:
+            sweeps.close()
         for participant in host.participants:
             self.broker.unsubscribe(participant)
         invoker = host.invoker
@@ -233,16 +240,13 @@ class World:
                     self._closing.append(self.loop.create_task(host.invoker.close()))
 
     async def _start(self, arguments: tuple[int, ...]) -> None:
+        self._arguments = arguments
         for number in range(len(self.stores)):
             self.boot(number)
         for at_s, number, placement in self.layout.moves:
             self.loop.call_later(at_s, self._move, number % len(self.stores), placement)
         if self.layout.cancel_s:
             self.loop.call_later(self.layout.cancel_s, self._cancel)
-        program = self.programs.program(self.compiled.root)
-        home = self.hosts[self.home()]
-        assert home is not None
-        start(home, program, self.run_id, arguments, {})
 
     def _move(self, number: int, placement: Placement) -> None:
         self.placements[number] = placement
