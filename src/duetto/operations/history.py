@@ -33,6 +33,8 @@ from duetto.model.token import (
     OnTimer,
     OnUndo,
     Outcome,
+    Parked,
+    Rest,
     Stopped,
     Token,
     parent_of,
@@ -237,9 +239,7 @@ class _Reader:
 
     def _led_to(self, record: Record, before: Token | None, after: Token) -> list[Fact]:
         found: list[Said] = []
-        turned = isinstance(after.rest, OnUndo) and not (
-            before is not None and isinstance(before.rest, OnUndo)
-        )
+        turned = isinstance(after.rest, OnUndo) and not isinstance(_rest(before), OnUndo)
         if turned:
             found.append(("unwinding", self._turns(after)))
         came = isinstance(record, Started) and bool(record.source) and record.path == after.path
@@ -283,6 +283,13 @@ def _commanded(record: Record, token: Token) -> Said | None:
             what = f"to undo {body.task}" if body.undo else f"to run {body.task}"
             return "commanded", f"sends {named(message.to)} the command {what}"
     return None
+
+
+def _rest(token: Token | None) -> Rest | None:
+    """Return what a token waits for, or waited for until it was parked."""
+    if token is None:
+        return None
+    return token.rest.over if isinstance(token.rest, Parked) else token.rest
 
 
 def _is_same(before: Token | None, after: Token) -> bool:
