@@ -414,8 +414,14 @@ class Host(Desk):
                 self.exchange.send(run, message)
         token = run.tokens.get(path)
         if token is not None and not token.cancelled:
-            self.attempts.notice(run, token)
             self.advance(run, path, Cancel(), Cause("cancelled"))
+            self._notice(run, token)
+
+    def _notice(self, run: RunState, token: Token) -> None:
+        """Tell a body that its token waits no more; a shielded one goes on waiting."""
+        current = run.tokens.get(token.path)
+        if current is None or current.step != token.step or type(current.rest) is not OnTask:
+            self.attempts.notice(run, token)
 
     def wake(self, run_id: str, path: str, step: int) -> None:
         """An instant was reached: of a sleep, a deadline, or a next attempt."""
@@ -438,8 +444,8 @@ class Host(Desk):
             if transition.wake > now:
                 self.timers.arm(transition.wake, run_id, path, step)
             return
-        self.attempts.notice(run, token)
         self.advance(run, path, Woken(), Cause("woken"))
+        self._notice(run, token)
 
     def begin_due(self, run: RunState, token: Token) -> None:
         """Begin the next attempt of a token, which then has no instant to wait for any more: the
