@@ -98,6 +98,7 @@ class Engine:
                 observer=self.observer,
                 alone=len(self._stores) == 1,
             )
+            host.exchange.keep_ms = self.retention_ms
             self.programs.fetch_from(store.definition)
             self.hosts.append(host)
 

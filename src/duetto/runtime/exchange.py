@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from duetto.broker import Acknowledge, Broker
-from duetto.errors import DuettoError
+from duetto.errors import DefinitionError, DuettoError, NotFound
 from duetto.kernel import fold
 from duetto.kernel.advance import advance
 from duetto.kernel.fold import RunState
@@ -57,6 +57,10 @@ RESEND_MS = 1000
 """A message that is not confirmed is sent again after this time."""
 
 
+KEEP_MS = 7 * 24 * 3600 * 1000
+"""How long what is known of a closed run is kept, unless the app says otherwise."""
+
+
 class Exchange:
     """The messages of one desk."""
 
@@ -66,6 +70,8 @@ class Exchange:
         self.held_commands: dict[tuple[str, str, int, bool], Held] = {}
         self.unconfirmed: dict[str, Message] = {}
         self.resending = False
+        self.keep_ms = KEEP_MS
+        self.doubted: dict[str, dict[str, tuple[Message, Acknowledge]]] = {}
 
     def connect(self, broker: Broker) -> None:
         """Send by a broker, and receive for the participants of this desk."""
@@ -104,9 +110,10 @@ class Exchange:
         self.resending = False
         if self.desk.stopping or self.broker is None:
             return
-        late = self.desk.clock.now_ms() - RESEND_MS
+        now = self.desk.clock.now_ms()
         for key, message in list(self.unconfirmed.items()):
-            if message.sent <= late:
+            # What was sent in the future was sent before the clock was put back.
+            if not now - RESEND_MS < message.sent <= now:
                 self.broker.publish(message, partial(self._confirmed, key))
         if self.unconfirmed:
             self.resending = True
@@ -123,11 +130,21 @@ class Exchange:
             self._tell_home(message)
             acknowledge()
             return
-        run = self._run(message)
+        if isinstance(body, RunStateMessage) and self._settle_doubt(message, body.closed):
+            acknowledge()
+        elif self._is_doubtful(message):
+            self._doubt(message, acknowledge)
+        else:
+            self._handle(message, acknowledge)
+
+    def _handle(self, message: Message, acknowledge: Acknowledge) -> None:
+        body, run = message.body, self._run(message)
         if run is None:
             acknowledge()
             return
         match body:
+            case AskRun():
+                pass
             case Arrive(token):
                 self._arrived(run, message, token, acknowledge)
             case Command():
@@ -148,10 +165,10 @@ class Exchange:
 
     def _tell_home(self, message: Message) -> None:
         """Answer a guest: a run that is unknown here was purged, so it is closed."""
-        if message.run in self.desk.runs:
-            return
         row = self.desk.store.run(message.run)
         closed = row.updated if row is not None else 1
+        if message.run in self.desk.runs:
+            closed = 0
         reply = Message(
             message.run,
             message.home,
@@ -161,6 +178,48 @@ class Exchange:
             RunStateMessage(closed),
         )
         self.publish(reply)
+
+    # -- messages older than what is kept of runs (PROTOCOL, rule 20)
+
+    def _is_doubtful(self, message: Message) -> bool:
+        """Return whether a message is so old that its run may have been forgotten here."""
+        desk = self.desk
+        if not 0 < message.sent < desk.clock.now_ms() - self.keep_ms:
+            return False
+        if message.run in desk.runs or message.home in desk.participants:
+            return False
+        return desk.store.run(message.run) is None
+
+    def _doubt(self, message: Message, acknowledge: Acknowledge) -> None:
+        """Execute nothing of it before its home says that the run is open."""
+        self.doubted.setdefault(message.run, {})[name(message)] = (message, acknowledge)
+        now, here = self.desk.clock.now_ms(), min(self.desk.participants)
+        self.publish(Message(message.run, message.home, here, message.home, now, AskRun()))
+
+    def _settle_doubt(self, answer: Message, closed: int) -> bool:
+        """Take what was in doubt, or discard it; return whether the answer was about that."""
+        doubted = self.doubted.pop(answer.run, {})
+        if closed and doubted:
+            self._discard([message for message, _ in doubted.values()])
+        for message, acknowledge in doubted.values():
+            if closed:
+                self.desk.after_commit(acknowledge)
+            else:
+                self._handle(message, acknowledge)
+        return bool(doubted) or answer.run not in self.desk.runs
+
+    def _discard(self, messages: list[Message]) -> None:
+        """Keep that messages came too late, as a run that is closed already."""
+        message, desk, now = messages[0], self.desk, self.desk.clock.now_ms()
+        if desk.store.run(message.run) is not None:
+            return
+        run = desk.open_run(message.run, "", message.home)
+        row = RunRow(run.rid, run.id, "?", "", message.home, GUEST, now, now)
+        desk.keep_row(row)
+        for each in messages:
+            text = f"{name(each)} from {each.source or APP} came after its run was closed"
+            desk.note(run, ROOT, "discarded", text)
+        self._let_go(run, now)
 
     def _let_go(self, run: RunState, closed: int) -> None:
         """Close a guest: its rows are kept for their time, for late duplicates."""
@@ -194,10 +253,17 @@ class Exchange:
         if isinstance(message.body, Command):
             digest = message.body.definition
         run = desk.open_run(message.run, digest, message.home)
-        workflow = desk.programs.definition(digest).name if digest else "?"
+        workflow = self._workflow(digest)
         row = RunRow(run.rid, run.id, workflow, digest, message.home, GUEST, now, now)
         desk.new_rows[run.id] = row
         return run
+
+    def _workflow(self, digest: str) -> str:
+        """Return the name of a definition, as far as it is known here."""
+        try:
+            return self.desk.programs.definition(digest).name if digest else "?"
+        except (NotFound, DefinitionError):
+            return "?"
 
     def _arrived(
         self, run: RunState, message: Message, token: Token, acknowledge: Acknowledge

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from duetto.authoring.symbols import Symbols
 from duetto.authoring.workflow import Workflow
 from duetto.codec import Codec
-from duetto.errors import NotFound
+from duetto.errors import DefinitionError, NotFound
 from duetto.kernel.program import Program
-from duetto.model.definition import Definition, decode, digest, encode
+from duetto.model.definition import FORMAT, Definition, decode, digest, encode
 
 Fetch = Callable[[str], bytes | None]
 
@@ -58,8 +60,17 @@ class Programs:
         return self._encoded[name]
 
     def definition(self, name: str) -> Definition:
-        """Return a definition by its digest. Raises NotFound."""
-        return decode(self.encoded(name))
+        """Return a definition by its digest. Raises NotFound, or DefinitionError for one that a
+        newer version wrote."""
+        try:
+            return decode(self.encoded(name))
+        except msgspec.MsgspecError as error:
+            raise DefinitionError(
+                f"The definition {name[:8]} cannot be read by this Duetto.",
+                found=str(error),
+                expected=f"a definition of format {FORMAT} or older",
+                do="upgrade this participant",
+            ) from error
 
     def program(self, name: str) -> Program:
         """Return the linked definition. Raises NotFound where a symbol is not known here."""
