@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, TypeVar, TypeVarTuple
@@ -23,7 +24,7 @@ from duetto.codecs import MsgpackCodec
 from duetto.errors import ConfigurationError
 from duetto.invokers import LocalInvoker
 from duetto.model.placement import Placement, check, parse
-from duetto.observer import Observer
+from duetto.observer import Observer, Unfinished
 from duetto.observers import LogObserver
 from duetto.operations import Handle, Listener, Operations
 from duetto.runtime.clock import SystemClock
@@ -86,7 +87,6 @@ class App:
         self.codec = MsgpackCodec(self.symbols)
         self.programs = Programs(self.workflows.values(), self.codec, self.symbols)
         self._engine: Engine | None = None
-        self._listener: Listener | None = None
         self._exits: AsyncExitStack | None = None
         self._opened: list[Store] = []
 
@@ -117,18 +117,22 @@ class App:
     async def __aenter__(self) -> App:
         if self._engine is not None:
             raise ConfigurationError("The app is running already.", do="enter it once")
-        self._exits = AsyncExitStack()
-        opened = await self._exits.enter_async_context(open_resources(self._resources))
-        tasks = handles(list(self.tasks.values()), self.codec)
-        for handle in tasks.values():
-            handle.open(opened)
-        engine = self._new_engine(self._stores(), tasks)
-        self._engine = engine
-        self._operations = Operations(engine)
-        engine.start(LocalInvoker)
-        if self.store_path is not None:
-            self._listener = Listener(self._operations, self.store_path)
-            await self._listener.open()
+        async with AsyncExitStack() as exits:
+            opened = await exits.enter_async_context(open_resources(self._resources))
+            tasks = handles(list(self.tasks.values()), self.codec)
+            for handle in tasks.values():
+                handle.open(opened)
+            exits.callback(self._close_stores)
+            engine = self._new_engine(self._stores(), tasks)
+            exits.push_async_callback(self._stop, engine)
+            self._engine = engine
+            self._operations = Operations(engine)
+            engine.start(LocalInvoker)
+            if self.store_path is not None:
+                listener = Listener(self._operations, self.store_path)
+                await listener.open()
+                exits.push_async_callback(listener.close)
+            self._exits = exits.pop_all()
         return self
 
     async def __aexit__(
@@ -137,15 +141,13 @@ class App:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._engine is not None, "the app was entered"
         assert self._exits is not None, "the app was entered"
-        if self._listener is not None:
-            await self._listener.close()
-            self._listener = None
-        await self._engine.stop(STOP_S)
+        exits, self._exits = self._exits, None
+        await exits.aclose()
+
+    async def _stop(self, engine: Engine) -> None:
         self._engine = None
-        self._close_stores()
-        await self._exits.aclose()
+        await engine.stop(STOP_S)
 
     def _new_engine(
         self, stores: list[tuple[Store, frozenset[str]]], tasks: dict[str, TaskHandle]
@@ -290,15 +292,28 @@ class App:
         id: str | None = None,
         tags: Iterable[str] = (),
     ) -> R:
-        """Start a run in an event loop of its own, and return its result."""
+        """Start a run in an event loop of its own, and return its result.
+
+        Raises RunFailed, RunCancelled, or RunParked where an operator has to decide. Other runs
+        that are still open then are named in the log; they continue when the app runs next.
+        """
 
         async def within() -> R:
             async with self:
-                result = await self.run_async(workflow, *args, id=id, tags=tags)
-                await self.operations.settled()
-                return result
+                handle = await self.start_async(workflow, *args, id=id, tags=tags)
+                try:
+                    if not await self.operations.ended_or_parked(handle.id):
+                        raise self.operations.parked(handle.id)
+                    return await handle.result()
+                finally:
+                    self._name_unfinished()
 
         return run_in_loop(within())
+
+    def _name_unfinished(self) -> None:
+        unfinished = self.operations.unfinished()
+        if unfinished:
+            self._observer.note(Unfinished(unfinished))
 
     def start(
         self,
@@ -354,10 +369,37 @@ def _workflows(given: Iterable[Workflow[..., Any]]) -> list[Workflow[..., Any]]:
 
 
 def run_in_loop(main: Coroutine[Any, Any, R]) -> R:
-    """Run to completion in a loop of its own; on uvloop where it is installed."""
+    """Run to completion in a loop of its own; on uvloop where it is installed.
+
+    A SIGTERM cancels it as Ctrl-C does, so that apps stop as they should: what runs is drained,
+    and goes on when the app runs next. The process then exits with 143.
+    """
+    told = False
+
+    async def until_told() -> R:
+        nonlocal told
+        task = asyncio.current_task()
+        assert task is not None, "this is run by a runner"
+
+        def tell() -> None:
+            nonlocal told
+            told = True
+            task.cancel()
+
+        with suppress(NotImplementedError, ValueError, RuntimeError):  # not in the main thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, tell)
+        return await main
+
     try:
         import uvloop
+
+        factory = uvloop.new_event_loop
     except ImportError:
-        return asyncio.run(main)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main)
+        factory = None
+    try:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(until_told())
+    except asyncio.CancelledError:
+        if not told:
+            raise
+        raise SystemExit(128 + signal.SIGTERM) from None

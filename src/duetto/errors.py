@@ -10,7 +10,8 @@ DuettoError
 ├── PlacementError           a placement that names what is not there
 ├── ConfigurationError       an app, a service or an option that does not fit
 ├── RunFailed                a run that ended with an error
-│   └── RunCancelled         a run that ended because it was cancelled
+│   ├── RunCancelled         a run that ended because it was cancelled
+│   └── RunParked            a run of which nothing moves before an operator decides
 ├── TaskError                an error whose class is not known here
 ├── Cancelled                the run or a branch is cancelled; cannot be caught in a workflow
 ├── Poisoned                 an input in hand at too many deaths of its process
@@ -117,6 +118,10 @@ class RunFailed(DuettoError):
 
 class RunCancelled(RunFailed):
     """A run that ended because it was cancelled."""
+
+
+class RunParked(RunFailed):
+    """A run that did not end: nothing of it moves before an operator decides."""
 
 
 class TaskError(DuettoError):

@@ -7,6 +7,7 @@
 | AttemptFailedSignal | an attempt at a task failed | run, path, task, attempt, error, due_ms |
 | TokenParked | a token waits for an operator | run, path, reason |
 | Recovered | unfinished runs were taken up again | runs |
+| Unfinished | an app stops though runs are open; they continue when it runs next | runs |
 | StorePaused | the store has no room; nothing is lost, it is tried again | reason |
 | LoopBlocked | user code held the event loop | task, took_ms |
 | RunPurged | closed runs were deleted after their time | count |
@@ -50,6 +51,10 @@ class Recovered(Struct, frozen=True):
     runs: tuple[str, ...]
 
 
+class Unfinished(Struct, frozen=True):
+    runs: tuple[str, ...]
+
+
 class StorePaused(Struct, frozen=True):
     reason: str
 
@@ -69,6 +74,7 @@ Signal = (
     | AttemptFailedSignal
     | TokenParked
     | Recovered
+    | Unfinished
     | StorePaused
     | LoopBlocked
     | RunPurged

@@ -15,12 +15,19 @@ from duetto.observer import (
     Signal,
     StorePaused,
     TokenParked,
+    Unfinished,
 )
 
 log = logging.getLogger("duetto")
 
 IDS_SHOWN_MAX = 20
 """Unfinished runs named in one line; the rest is counted."""
+
+
+def named(runs: tuple[str, ...]) -> str:
+    """Return the first ids, and how many more there are."""
+    more = f" and {len(runs) - IDS_SHOWN_MAX} more" if len(runs) > IDS_SHOWN_MAX else ""
+    return ", ".join(runs[:IDS_SHOWN_MAX]) + more
 
 
 class LogObserver:
@@ -40,9 +47,9 @@ class LogObserver:
             case TokenParked(run, path, reason):
                 log.warning("run %s %s is parked: %s", run, path, reason)
             case Recovered(runs):
-                shown = ", ".join(runs[:IDS_SHOWN_MAX])
-                more = f" and {len(runs) - IDS_SHOWN_MAX} more" if len(runs) > IDS_SHOWN_MAX else ""
-                log.warning("continuing %d unfinished runs: %s%s", len(runs), shown, more)
+                log.warning("continuing %d unfinished runs: %s", len(runs), named(runs))
+            case Unfinished(runs):
+                log.warning("left unfinished (%d): %s", len(runs), named(runs))
             case StorePaused(reason):
                 log.error("the store does not take commits: %s", reason)
             case LoopBlocked(task, took_ms):

@@ -10,7 +10,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from duetto.errors import DuettoError, NotAllowed, NotFound, RunCancelled, RunFailed, StoreDamaged
+from duetto.errors import (
+    DuettoError,
+    NotAllowed,
+    NotFound,
+    RunCancelled,
+    RunFailed,
+    RunParked,
+    StoreDamaged,
+)
 from duetto.kernel import journal
 from duetto.kernel.fold import RunState
 from duetto.kernel.program import Program
@@ -149,15 +157,26 @@ class Operations:
 
     async def settled(self) -> None:
         """Return once every run that is open here has ended or is parked."""
-        while waiting := [
+        while waiting := [id for id in self.unfinished() if not self.is_parked(id)]:
+            await self._ended_or_one_parked(waiting[0])
+
+    async def ended_or_parked(self, id: str) -> bool:
+        """Return once a run has ended (True), or nothing of it moves before an operator (False)."""
+        while not self.is_parked(id):
+            if await self._ended_or_one_parked(id):
+                return True
+        return False
+
+    def unfinished(self) -> tuple[str, ...]:
+        """Return the ids of the runs that are open and at home here."""
+        return tuple(
             id
             for host in self._engine.hosts
             for id, run in host.runs.items()
-            if run.home in host.participants and not self.is_parked(id)
-        ]:
-            await self._ended_or_one_parked(waiting[0])
+            if run.home in host.participants
+        )
 
-    async def _ended_or_one_parked(self, id: str) -> None:
+    async def _ended_or_one_parked(self, id: str) -> bool:
         outcome = asyncio.ensure_future(self.outcome(id))
         parking = [host.loop.create_future() for host in self._engine.hosts]
         for host, future in zip(self._engine.hosts, parking, strict=True):
@@ -166,9 +185,17 @@ class Operations:
             await asyncio.wait({outcome, *parking}, return_when=asyncio.FIRST_COMPLETED)
             if outcome.done():
                 outcome.result()
+            return outcome.done()
         finally:
             for future in (outcome, *parking):
                 future.cancel()
+
+    def parked(self, id: str) -> RunParked:
+        """Return the error for a run that is parked."""
+        reasons = [one.text for one in self.explain(id) if one.kind == "parked"]
+        return RunParked(
+            id, f"run {id} is parked.", found="; ".join(reasons), do=f"duetto runs explain {id}"
+        )
 
     def is_parked(self, id: str) -> bool:
         """Return whether nothing of an open run moves here before an operator decides."""
