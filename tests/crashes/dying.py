@@ -21,6 +21,7 @@ from duetto.runtime import engine, runs
 from duetto.runtime.attempts import Attempts
 from duetto.runtime.desk import Desk
 from duetto.runtime.host import Host
+from duetto.runtime.suspects import Suspects
 from duetto.stores.sqlite import store as sqlite
 from duetto.stores.sqlite.store import SqliteStore
 
@@ -89,8 +90,8 @@ POINTS: dict[str, Callable[[Die], None]] = {
     "before checkpoint": before(SqliteStore, "_checkpoint"),
     "after checkpoint": after(SqliteStore, "_checkpoint"),
     "before recovery": before(engine, "recover"),
-    "in recovery, before deaths are counted": before(runs, "_count_deaths"),
-    "in recovery, deaths not committed": after(runs, "_count_deaths"),
+    "in recovery, before deaths are counted": before(Suspects, "count"),
+    "in recovery, deaths not committed": after(Suspects, "count"),
     "in recovery, before a run continues": before(runs, "_continue"),
     "after recovery": after(engine, "recover"),
     "body begun": after(Premises, "begin"),

@@ -15,16 +15,14 @@ from duetto.kernel.fork import root
 from duetto.kernel.program import Program
 from duetto.model.effect import Begin
 from duetto.model.message import Arrive
-from duetto.model.record import InHand, Started
-from duetto.model.token import ROOT, OnTask, OnUndo, Value
+from duetto.model.record import Started
+from duetto.model.token import ROOT, Value
 from duetto.model.view import RUNNING, RunRow
 from duetto.observer import Recovered, RunStarted
 from duetto.runtime.cause import Cause
 from duetto.runtime.host import Cascade, Host, outcome_of
+from duetto.runtime.suspects import Suspects
 from duetto.store import refuse_unstorable
-
-DEATHS_MAX = 5
-"""A task that was in hand at so many deaths of its process is parked: it may be what kills it."""
 
 
 def pack_input(variables: dict[str, Value]) -> bytes:
@@ -145,11 +143,13 @@ def recover(host: Host) -> list[str]:
     What was in hand when the process died is counted, and committed, before anything is advanced.
     """
     load(host)
+    suspects = Suspects(host)
     if host.store.died:
-        _count_deaths(host)
+        suspects.count()
         host.flush()
     for run in list(host.runs.values()):
-        _continue(host, run)
+        _continue(host, run, suspects)
+    suspects.begin()
     found = [run.id for run in host.runs.values() if run.home in host.participants]
     if found:
         host.observer.note(Recovered(tuple(found)))
@@ -165,24 +165,10 @@ def load(host: Host) -> None:
         host.runs[row.id] = run
 
 
-def _count_deaths(host: Host) -> None:
-    now = host.clock.now_ms()
-    for run in host.runs.values():
-        for path, token in run.tokens.items():
-            if isinstance(token.rest, OnTask | OnUndo) and token.rest.due <= now:
-                record = InHand(path, now, token.step, run.deaths.get(path, 0) + 1)
-                host.write(run, record)
-                fold.apply(run, record)
-
-
-def _continue(host: Host, run: RunState) -> None:
+def _continue(host: Host, run: RunState, suspects: Suspects) -> None:
     for token in list(run.tokens.values()):
-        if run.deaths.get(token.path, 0) > DEATHS_MAX:
-            deaths = run.deaths[token.path]
-            host.park(run, token, f"its process died {deaths} times while this task was in hand")
-            continue
         try:
-            _rearm(host, run, token.path)
+            _rearm(host, run, token.path, alone=suspects.holds(run, token.path))
         except DuettoError as error:
             host.park(run, token, str(error))
     for message in run.commands.values():
@@ -194,9 +180,10 @@ def _continue(host: Host, run: RunState) -> None:
             host.exchange.publish(trail.message)
 
 
-def _rearm(host: Host, run: RunState, path: str) -> None:
+def _rearm(host: Host, run: RunState, path: str, *, alone: bool) -> None:
     token = run.tokens[path]
-    host.renew(run, token)
+    if not alone:
+        host.renew(run, token)
     wake = host.wake_of(token)
     if wake:
         host.timers.arm(wake, run.id, path, token.step)

@@ -1,0 +1,96 @@
+"""Find the task that kills its process: what was in hand at several deaths is taken up alone.
+
+At a death everything in hand looks the same, the culprit and those beside it. So after a few
+deaths in a row they are begun one at a time, each with its count raised and committed before: a
+further death is counted for the one in hand alone, and the innocent are cleared by their ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from duetto.kernel import fold
+from duetto.kernel.fold import RunState
+from duetto.model.record import InHand
+from duetto.model.token import OnTask, OnUndo, Token
+from duetto.runtime.host import Host
+
+DEATHS_MAX = 5
+"""A task that was in hand at so many deaths of its process is parked: it may be what kills it."""
+
+SUSPECTED = 2
+"""Deaths from which on it is taken up alone: fewer would slow down each ordinary recovery."""
+
+LOOK_S = 0.002
+ALONE_LOOKS_MAX = 500
+"""About a second: a longer task no longer holds up the others."""
+
+
+class Suspects:
+    """The suspects of one host, from its recovery on."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._waiting: list[tuple[RunState, Token]] = []
+        self._places: set[tuple[str, str]] = set()
+
+    def count(self) -> None:
+        """Count a death for what was in hand, and keep back what has several."""
+        for run, token in list(in_hand(self._host)):
+            if run.deaths.get(token.path, 0) < SUSPECTED:
+                self._raise(run, token)
+            else:
+                self._waiting.append((run, token))
+                self._places.add((run.id, token.path))
+        # In another order each time, or the first would be blamed for each short life.
+        self._waiting.sort(key=lambda _: self._host.clock.random())
+
+    def holds(self, run: RunState, path: str) -> bool:
+        """Return whether a token is kept back."""
+        return (run.id, path) in self._places
+
+    def begin(self) -> None:
+        """Begin the next suspect, once its count is committed; none where a host stops."""
+        host = self._host
+        while self._waiting and not host.stopping and host.failure is None:
+            run, token = self._waiting.pop()
+            if run.tokens.get(token.path) is not token:
+                continue  # cancelled, timed out or retried meanwhile
+            deaths = self._raise(run, token)
+            if deaths > DEATHS_MAX:
+                reason = f"its process died {deaths} times while this task was in hand"
+                host.park(run, token, reason)
+                continue
+            host.after_commit(partial(self._begin, run, token))
+            return
+
+    def _begin(self, run: RunState, token: Token) -> None:
+        if run.tokens.get(token.path) is token:
+            self._host.renew(run, token)
+        self._look(run, token, ALONE_LOOKS_MAX)
+
+    def _look(self, run: RunState, token: Token, looks: int) -> None:
+        if looks and run.tokens.get(token.path) is token:
+            self._host.loop.call_later(LOOK_S, self._look, run, token, looks - 1)
+        else:
+            self.begin()
+
+    def _raise(self, run: RunState, token: Token) -> int:
+        deaths = run.deaths.get(token.path, 0) + 1
+        record = InHand(token.path, self._host.clock.now_ms(), token.step, deaths)
+        self._host.write(run, record)
+        fold.apply(run, record)
+        return deaths
+
+
+def in_hand(host: Host) -> Iterator[tuple[RunState, Token]]:
+    """Yield the tokens whose task or compensation was under way, or about to begin."""
+    now = host.clock.now_ms()
+    for run in host.runs.values():
+        for token in run.tokens.values():
+            if isinstance(token.rest, OnTask | OnUndo) and token.rest.due <= now:
+                yield run, token
+
+
+__all__ = ["DEATHS_MAX", "Suspects"]
