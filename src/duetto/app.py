@@ -146,8 +146,10 @@ class App:
         await exits.aclose()
 
     async def _stop(self, engine: Engine) -> None:
-        self._engine = None
-        await engine.stop(STOP_S)
+        try:
+            await engine.stop(STOP_S)
+        finally:
+            self._engine = None
 
     def _new_engine(
         self, stores: list[tuple[Store, frozenset[str]]], tasks: dict[str, TaskHandle]

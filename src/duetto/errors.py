@@ -1,8 +1,9 @@
 """Every error of Duetto, in one grammar: what was found, what was expected, what to do.
 
 DuettoError
-├── DefinitionError          a workflow outside the subset, an unknown name (with file, line, column)
+├── DefinitionError          a workflow outside the subset, an unknown name (file, line, column)
 ├── ValueRefused             a value that the codec cannot give back as it was
+│   └── ArgumentsRefused     arguments that do not fit; a TypeError as well, as in Python
 ├── LimitExceeded            a named limit; raised in the workflow
 ├── ConflictError            one run id, two inputs
 ├── NotFound                 no such run, workflow, task or event
@@ -72,6 +73,10 @@ class ValueRefused(DuettoError):
     """A value that would not come back from the codec as it is."""
 
 
+class ArgumentsRefused(ValueRefused, TypeError):
+    """Arguments that are missing, or too many."""
+
+
 class LimitExceeded(DuettoError):
     """A named limit; raised in the workflow that exceeds it."""
 
@@ -109,7 +114,7 @@ class ConfigurationError(DuettoError):
 
 
 class RunFailed(DuettoError):
-    """A run that ended with an error; `__cause__` is the error, rebuilt where its class is known."""
+    """A run that ended with an error; `__cause__` is that error, as far as its class is known."""
 
     def __init__(self, run: str, message: str, *, found: str = "", do: str = "") -> None:
         self.run = run
@@ -133,7 +138,7 @@ class TaskError(DuettoError):
 
 
 class Cancelled(DuettoError):
-    """The run, or a branch of it, is cancelled. A workflow cannot catch it, only `finally` sees it."""
+    """The run, or a branch, is cancelled. No handler can catch it; `finally` bodies still run."""
 
     def __init__(self, message: str = "cancelled") -> None:
         super().__init__(message)

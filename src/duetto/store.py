@@ -9,7 +9,7 @@ from zlib import crc32
 
 from msgspec import Struct
 
-from duetto.errors import StoreDamaged, ValueRefused
+from duetto.errors import LimitExceeded, StoreDamaged, ValueRefused
 from duetto.model.view import RunRow
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
@@ -19,6 +19,10 @@ SEAL_BYTES = 4
 
 NAME_BYTES_MAX = 1_000
 """Run ids, workflows and tags are keys of an index; PostgreSQL's end at 2,704 bytes a row."""
+
+
+TAGS_MAX = 100
+"""Tags of one run: each is a row of an index."""
 
 
 def seal(record: bytes) -> bytes:
@@ -45,6 +49,13 @@ def refuse_unstorable(row: RunRow) -> None:
     The verdict is the same for every store: SQLite and PostgreSQL differ in what they refuse, so
     each refuses what any of them would.
     """
+    if len(row.tags) > TAGS_MAX:
+        raise LimitExceeded(
+            "A run has too many tags.",
+            found=f"{len(row.tags):,} tags",
+            expected=f"at most {TAGS_MAX} (TAGS_MAX)",
+            do="keep the rest in the input of the run",
+        )
     names = (("run id", row.id), ("workflow", row.workflow), *(("tag", tag) for tag in row.tags))
     for kind, text in names:
         if not is_storable(text):

@@ -76,8 +76,8 @@ class Operations:
     ) -> str:
         """Start a run, once per id; return its id when it is durable.
 
-        Raises NotFound, ConflictError, ValueRefused and LimitExceeded where nothing was started,
-        and StoreFull where the store has had no room for a while.
+        Raises NotFound, ConflictError, ValueRefused (ArgumentsRefused too) and LimitExceeded where
+        nothing was started, and StoreFull where the store has had no room for a while.
         """
         program = self._program(workflow)
         # Room is made by whatever ends, thousands a second: looking costs less than telling.

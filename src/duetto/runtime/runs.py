@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from duetto.errors import ConflictError, DuettoError, ValueRefused
+from duetto.errors import ArgumentsRefused, ConflictError, DuettoError, ValueRefused
 from duetto.kernel import fold, journal
 from duetto.kernel.advance import advance
 from duetto.kernel.fold import RunState
@@ -53,7 +53,7 @@ def start(
     """Begin a run at its home; return the row of the run that has this id already, if one has.
 
     Raises ConflictError where that run has another workflow or input, ValueRefused where the
-    input or a name cannot be stored.
+    input or a name cannot be stored, ArgumentsRefused for arguments that do not fit.
     """
     variables = _bound(program, args, kwargs)
     packed = pack_input(variables)
@@ -103,7 +103,7 @@ def _bound(program: Program, args: tuple[Any, ...], kwargs: dict[str, Any]) -> d
         ) from refused
     except TypeError as unfit:
         taken = ", ".join(parameter.name for parameter, _ in program.parameters[0])
-        raise ValueRefused(
+        raise ArgumentsRefused(
             f"The arguments do not fit {name}; nothing was started.",
             found=str(unfit),
             expected=f"{name}({taken})",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import click
 import msgspec
 from rich.console import Console
 
+from duetto.app import run_in_loop
 from duetto.errors import DuettoError
 from duetto.examples.shop.report import table
 from duetto.examples.shop.running import run_orders
@@ -54,7 +54,7 @@ def run(
 ) -> None:
     """Fulfil the orders of a CSV file of invoice lines."""
     try:
-        figures = asyncio.run(
+        figures = run_in_loop(
             run_orders(
                 orders,
                 placement=placement,

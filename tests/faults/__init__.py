@@ -1,0 +1,1 @@
+"""Faults and bad input: each row of docs/faults.md, through the app."""
