@@ -33,7 +33,11 @@ class Raised(Exception):
 
 
 class Returned(Exception):
-    """`return`."""
+    """`return`, with what it returns: a `finally` on the way changes it no more."""
+
+    def __init__(self, value: int) -> None:
+        super().__init__(value)
+        self.value = value
 
 
 class Ending(Struct, frozen=True):
@@ -99,17 +103,19 @@ class Reference:
         at, order = self.facts.started.get(path, (0, 0)) if self.facts else (0, 0)
         thread = Thread(path, dict(variables), at, order)
         error: Raised | None = None
+        value = 0
         try:
             if saga:
                 self.saga(thread, body, keep=True)
             else:
                 self.run(thread, body)
-        except Returned:
-            pass
+            value = thread.vars["x"]
+        except Returned as returned:
+            value = returned.value
         except Raised as raised:
             error = raised
         if error is None:
-            return Ending(thread.vars["x"], None, False, thread.undo)
+            return Ending(value, None, False, thread.undo)
         stopped = error.scope is CANCEL
         return Ending(None, (error.kind, error.message), stopped, thread.undo)
 
@@ -220,7 +226,7 @@ class Reference:
             case b.Fail(message):
                 raise Raised("ValueError", message)
             case b.Leave():
-                raise Returned
+                raise Returned(variables["x"])
             case b.Try() | b.Cleanup() | b.Saga() | b.Limit():
                 self.scope(thread, block)
             case _:

@@ -182,13 +182,35 @@ def _finals(region: Region, scopes: tuple[int, ...]) -> Iterator[tuple[int, int]
 
 
 def _resumed(region: Region, around: list[tuple[int, ...]]) -> dict[int, list[int]]:
-    """Return for each `finally` body where the edges lead that leave its `try`."""
+    """Return for each `finally` body where the edges lead that leave its `try`.
+
+    Where it stands in another `finally` body, RESUME stands for where that one leads.
+    """
     found: dict[int, list[int]] = {}
     for index, node in enumerate(region.nodes):
-        for scope, final in _finals(region, _entered(region, around, index)):
+        entered = _entered(region, around, index)
+        within = next((at for at, scope in enumerate(entered) if _is_final(region, scope)), 0)
+        for scope, final in _finals(region, entered):
             leaving = (to for to in edges(node) if to >= 0 and scope not in around[to])
-            found.setdefault(final, []).extend(to for to in leaving if to != final)
+            targets = found.setdefault(final, [])
+            targets.extend(to for to in leaving if to != final)
+            if RESUME in edges(node) and scope in entered[:within]:
+                targets.append(RESUME)
     return found
+
+
+def _is_final(region: Region, scope: int) -> bool:
+    node = region.nodes[scope]
+    return isinstance(node, Scope) and node.kind == "final"
+
+
+def _resuming(resumed: dict[int, list[int]], bodies: tuple[int, ...]) -> Iterator[int]:
+    """Yield where RESUME leads from within `finally` bodies, the innermost first."""
+    for target in resumed.get(bodies[0], ()) if bodies else ():
+        if target == RESUME:
+            yield from _resuming(resumed, bodies[1:])
+        else:
+            yield target
 
 
 def _steps(
@@ -196,9 +218,9 @@ def _steps(
 ) -> Iterator[int]:
     """Yield the nodes that may be next: a `finally` body comes before what lies outside of it."""
     entered = _entered(region, around, index)
-    body = next((scope for scope in entered if scope in resumed), index)
+    bodies = tuple(scope for scope in entered if scope in resumed)
     for edge in edges(region.nodes[index]):
-        for target in resumed.get(body, ()) if edge == RESUME else (edge,):
+        for target in _resuming(resumed, bodies) if edge == RESUME else (edge,):
             if target >= 0:
                 left = (
                     final

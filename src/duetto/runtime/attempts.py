@@ -132,7 +132,7 @@ class Attempts:
     def __init__(self, desk: Desk, tokens: Tokens, timers: Timers) -> None:
         self.desk, self.tokens, self.timers = desk, tokens, timers
         self.running: dict[Place, Attempt] = {}
-        self.settling: dict[Place, list[Callable[[Outcome | None], None]]] = {}
+        self.settling: dict[Place, list[Callable[[], None]]] = {}
 
     # -- beginning
 
@@ -387,16 +387,16 @@ class Attempts:
         outcome = self.outcome(attempt.handle, result, error)
         unknown = is_unknown(attempt, error)
         self.keep_key(attempt, outcome, unknown=unknown)
-        self.settled(attempt.place, None if unknown else outcome)
+        self.settled(attempt.place)
 
-    def await_end(self, place: Place, then: Callable[[Outcome | None], None]) -> None:
-        """Call `then` once a task has ended; with None where its effect is unknown."""
+    def await_end(self, place: Place, then: Callable[[], None]) -> None:
+        """Call `then` once a task has ended and its key row says how."""
         self.settling.setdefault(place, []).append(then)
 
-    def settled(self, place: Place, outcome: Outcome | None) -> None:
+    def settled(self, place: Place) -> None:
         """Tell those who waited for the end of a task to undo it."""
         for then in self.settling.pop(place, ()):
-            then(outcome)
+            then()
 
     def outcome(self, handle: TaskHandle, result: Any, error: BaseException | None) -> Outcome:
         """Return the end of an attempt as data; values are packed by the task's result type."""

@@ -424,7 +424,7 @@ class Exchange:
                 error = desk.codec.error(TimeoutError(unsettled))
                 self.answer(attempt, command, Failed(error), unknown=True)
             case _:
-                self.answer(attempt, command, Completed(NONE))
+                self.answer(attempt, command, Stopped())  # it had no effect: nothing to undo
 
     def answer(
         self,
@@ -442,7 +442,7 @@ class Exchange:
         self.attempts.keep_key(attempt, outcome, (reply,), unknown=unknown)
         self.send(run, reply)
         if not command.undo:
-            self.attempts.settled(attempt.place, None if unknown else outcome)
+            self.attempts.settled(attempt.place)
         for acknowledge in held.acknowledge if held is not None else ():
             self.desk.after_commit(acknowledge)
 
@@ -466,7 +466,9 @@ class Exchange:
             text = f"the compensation of {rest.entry.task} failed: {error.message}"
             self.tokens.park(run, token, text, error)
         else:
-            self.tokens.advance(run, token.path, Undone(), Cause("undone", note=rest.entry.task))
+            nothing = " had no effect" if isinstance(answer.outcome, Stopped) else ""
+            cause = Cause("undone", note=rest.entry.task + nothing)
+            self.tokens.advance(run, token.path, Undone(), cause)
 
     def _task_answered(self, run: RunState, token: Token, answer: Answer) -> None:
         desk = self.desk

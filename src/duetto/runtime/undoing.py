@@ -95,19 +95,12 @@ class Undoing:
         if place in self.attempts.running:
             # Where it runs for a command, this is how its body hears of the cancel.
             self.attempts.running[place].context.cancel()
-            self.attempts.await_end(
-                place,
-                lambda outcome: (
-                    then(outcome, args)
-                    if outcome is not None
-                    else self.settle(run, entry, handle, then, args)
-                ),
-            )
+            self.attempts.await_end(place, lambda: self.settle(run, entry, handle, then, args))
         elif not entry.unknown:
             then(None, args)
         elif not args:
             # Its command is still under way, and brings them; until then there is nothing to undo.
-            self.attempts.await_end(place, lambda _: self.settle(run, entry, handle, then))
+            self.attempts.await_end(place, lambda: self.settle(run, entry, handle, then))
         else:
             self._let_end(run, entry, handle, then, args)
 
@@ -132,7 +125,7 @@ class Undoing:
                 attempt.handle = handle
                 self.attempts.keep_key(attempt, outcome)
             then(outcome if known else None, args)
-            self.attempts.settled(attempt.place, outcome if known else None)
+            self.attempts.settled(attempt.place)
 
         target = handle.look_up or handle
         attempt = Attempt(run, entry.path, entry.step, target, ended, packed=args)
