@@ -331,8 +331,10 @@ def _command_ended(record: CommandEnded) -> Said:
         case Failed(error):
             unknown = "; whether it took effect is unknown" if record.unknown else ""
             return "failed", f"{record.task} failed with {told(error)}: {how}{unknown}{answered}"
-        case Stopped():
+        case Stopped() if record.undo:
             return "nothing to undo", f"nothing to undo: {record.task} was not needed"
+        case Stopped():
+            return "refused", f"{record.task} is not begun: the command came after its deadline"
         case _:
             assert_never(record.outcome)
 

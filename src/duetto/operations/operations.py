@@ -41,7 +41,7 @@ from duetto.operations.counts import Counts, counted
 from duetto.operations.explain import ended, waiting
 from duetto.operations.history import facts
 from duetto.operations.looking import knowledge
-from duetto.operations.phrases import short, told
+from duetto.operations.phrases import plural, short, told
 from duetto.operations.unparking import resume, skip, try_at_once
 from duetto.runtime import runs
 from duetto.runtime.engine import Engine
@@ -145,7 +145,8 @@ class Operations:
             case Failed(error):
                 cause = self._engine.codec.exception(error)
                 undone = self.counts(row.id).undone
-                compensated = f" and was compensated ({undone} tasks undone)" if undone else ""
+                tasks = plural(undone, "task")
+                compensated = f" and was compensated ({tasks} undone)" if undone else ""
                 raise RunFailed(
                     row.id,
                     f"run {row.id} failed{compensated}.",
@@ -276,7 +277,11 @@ class Operations:
             return f"a value that cannot be read here ({unknown.message})"
 
     def counts(self, id: str) -> Counts:
-        """Count steps, retries, messages and store writes of a run, from its journals."""
+        """Count steps, retries, messages and store writes of a run, from its journals.
+
+        Raises NotFound.
+        """
+        self._row(id)
         return counted(self.records(id))
 
     def records(self, id: str) -> list[tuple[int, Record]]:
@@ -299,6 +304,7 @@ class Operations:
                     result = self._result(row, value)
                 case Stopped():
                     error = "cancelled"
+        undone, damage = self._undone(row.id)
         return RunView(
             row.id,
             row.workflow,
@@ -308,10 +314,17 @@ class Operations:
             row.updated,
             row.tags,
             len(parked),
-            self.counts(row.id).undone,
-            error,
+            undone,
+            damage or error,
             result,
         )
+
+    def _undone(self, id: str) -> tuple[int, str]:
+        """Return how many tasks of a run were undone, or why that cannot be known."""
+        try:
+            return self.counts(id).undone, ""
+        except StoreDamaged as damage:
+            return 0, f"damaged: {damage.message} {damage.found}"
 
     def _result(self, row: RunRow, value: Value) -> Any:
         """Return a result; where its class is not known here, a text that says so."""
