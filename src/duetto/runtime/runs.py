@@ -16,7 +16,7 @@ from duetto.kernel.program import Program
 from duetto.model.effect import Begin
 from duetto.model.message import Arrive
 from duetto.model.record import Started
-from duetto.model.token import ROOT, Value
+from duetto.model.token import ROOT, OnTask, OnUndo, Value
 from duetto.model.view import RUNNING, RunRow
 from duetto.observer import Recovered, RunStarted
 from duetto.runtime.cause import Cause
@@ -182,8 +182,10 @@ def _continue(host: Host, run: RunState, suspects: Suspects) -> None:
 
 def _rearm(host: Host, run: RunState, path: str, *, alone: bool) -> None:
     token = run.tokens[path]
+    rest = token.rest
     if not alone:
-        host.renew(run, token)
+        due = isinstance(rest, OnTask | OnUndo) and 0 < rest.due <= host.clock.now_ms()
+        (host.begin_due if due else host.renew)(run, token)
     wake = host.wake_of(token)
     if wake:
         host.timers.arm(wake, run.id, path, token.step)
