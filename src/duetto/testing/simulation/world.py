@@ -18,10 +18,12 @@ from duetto.invokers import LocalInvoker
 from duetto.kernel import journal
 from duetto.model.definition import encode
 from duetto.model.placement import Placement
+from duetto.model.effect import Resume
 from duetto.model.record import Record
-from duetto.model.token import ROOT, Outcome
+from duetto.model.token import ROOT, Outcome, Parked
 from duetto.model.view import RUNNING, RunRow
 from duetto.observer import Signal, TokenParked
+from duetto.runtime.cause import Cause
 from duetto.runtime.host import Host
 from duetto.runtime.programs import Programs
 from duetto.runtime.runs import recover, start
@@ -50,6 +52,14 @@ RUN_S_MAX = 40_000.0
 
 QUIET_S = 65.0
 """Some sweeps after the end: guests learn that their run is closed, late duplicates have come."""
+
+
+UNKNOWN = "took effect is unknown"
+"""Why a token parks whose interrupted task does not end in time again (PROTOCOL, rule 6)."""
+
+RESUME_S = 0.3
+RESUMES_MAX = 20
+"""An operator who resumes the same more often would do so for ever."""
 
 
 class Layout(Struct, frozen=True):
@@ -115,6 +125,7 @@ class World:
         self.happened = 0
         self.parked: list[str] = []
         self.ended = False
+        self.resumed = 0
         self.random = Random(f"world {seed}")
         self.on_commit: Callable[[int, Host], None] | None = None
         """Called after each commit that a host survives."""
@@ -128,10 +139,22 @@ class World:
     # -- observing
 
     def note(self, signal: Signal) -> None:
-        """Be the observer: what is parked is remembered."""
+        """Be the observer, and the operator: what stays unknown is resumed, some time later."""
         if isinstance(signal, TokenParked):
-            self.parked.append(f"{signal.path}: {signal.reason}")
-            self.loop.stop()
+            if UNKNOWN in signal.reason and self.resumed < RESUMES_MAX:
+                self.resumed += 1
+                self.loop.call_later(RESUME_S, self._resume, signal.path)
+            else:
+                self.parked.append(f"{signal.path}: {signal.reason}")
+                self.loop.stop()
+
+    def _resume(self, path: str) -> None:
+        for host in self.hosts:
+            run = host.runs.get(self.run_id) if host is not None else None
+            token = run.tokens.get(path) if run is not None else None
+            if host is not None and run is not None and token is not None:
+                if isinstance(token.rest, Parked):
+                    host.advance(run, path, Resume(), Cause("resumed"))
 
     def order(self) -> int:
         self.happened += 1
