@@ -11,12 +11,15 @@ import click
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def instant(at_ms: int, *, to_ms: bool = False) -> str:
-    """Return an instant as text."""
+def instant(at_ms: int, *, to_ms: bool = False, short: bool = False) -> str:
+    """Return an instant as text; `short` leaves out the date where it is today."""
     if not at_ms:
         return ""
     spec = "milliseconds" if to_ms else "seconds"
-    return datetime.fromtimestamp(at_ms / 1000).isoformat(sep=" ", timespec=spec)
+    at = datetime.fromtimestamp(at_ms / 1000)
+    if short and at.date() == datetime.now().date():
+        return at.time().isoformat(timespec=spec)
+    return at.isoformat(sep=" ", timespec=spec)
 
 
 def since_ms(text: str | None) -> int:

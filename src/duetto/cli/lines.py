@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,9 +19,13 @@ import msgspec
 from msgspec import Struct
 
 from duetto.authoring.workflow import Workflow
-from duetto.errors import ConfigurationError, ValueRefused
+from duetto.errors import ConfigurationError, LimitExceeded, ValueRefused
 
 ENVELOPE = frozenset({"id", "args", "input", "tags"})
+
+
+LINE_BYTES_MAX = 16 * 1024 * 1024
+"""Some times what the variables of a run may take, so that no line fills the memory first."""
 
 
 class Line(Struct, frozen=True):
@@ -33,20 +38,32 @@ class Line(Struct, frozen=True):
     tags: tuple[str, ...] = ()
 
 
+ABSENT = msgspec.Raw()
+"""A field that is not there; `null` is."""
+
+
 class Envelope(Struct, frozen=True, forbid_unknown_fields=True):
     """A line that names its run."""
 
     id: str | int | None = None
     args: list[msgspec.Raw] | None = None
-    input: msgspec.Raw | None = None
+    input: msgspec.Raw = ABSENT
     tags: tuple[str, ...] = ()
 
 
-class Reader:
-    """Reads lines for one workflow."""
+Store = Callable[[tuple[Any, ...], dict[str, Any]], object]
+"""Raises ValueRefused or LimitExceeded for arguments that cannot be stored."""
 
-    def __init__(self, workflow: Workflow[..., Any]) -> None:
-        self.name = workflow.name
+
+def _keep_nothing(_: tuple[Any, ...], __: dict[str, Any]) -> None:
+    """Leave it to the start of a run to refuse what cannot be stored."""
+
+
+class Reader:
+    """Reads lines for one workflow; `store` tries whether they can be stored."""
+
+    def __init__(self, workflow: Workflow[..., Any], store: Store | None = None) -> None:
+        self.name, self._store = workflow.name, store or _keep_nothing
         hints = typing.get_type_hints(workflow.body)
         parameters = inspect.signature(workflow.body).parameters
         self._types: dict[str, Any] = {name: hints.get(name, Any) for name in parameters}
@@ -67,15 +84,29 @@ class Reader:
     def read(self, file: Path, name: str) -> Iterator[Line]:
         """Yield the lines of a file that are not empty. Raises ValueRefused, naming the line."""
         with file.open("rb") as lines:
-            for number, text in enumerate(lines, 1):
+            for number in count(1):
+                text = lines.readline(LINE_BYTES_MAX + 1)
+                if len(text) > LINE_BYTES_MAX:
+                    raise too_long(number, name)
+                if not text:
+                    return
                 if text.strip():
                     yield self.line(text, number, name)
 
     def line(self, text: bytes, number: int, name: str) -> Line:
         """Return one line; `name` is of the file, without its ending."""
         try:
-            return self._line(text, number, name)
-        except (msgspec.MsgspecError, Unfit, UnicodeDecodeError) as error:
+            line = self._line(text, number, name)
+            self._store(line.args, line.kwargs)
+            return line
+        except ValueRefused as refused:
+            raise ValueRefused(
+                f"Line {number} of {name} cannot be stored.",
+                found=refused.found,
+                expected=refused.expected,
+                do="mend the line; nothing was started",
+            ) from refused
+        except (msgspec.MsgspecError, Unfit, UnicodeDecodeError, RecursionError) as error:
             raise ValueRefused(
                 f"Line {number} of {name} does not fit {self.name}.",
                 found=str(error),
@@ -99,8 +130,8 @@ class Reader:
 
     def _of_envelope(self, envelope: Envelope) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if envelope.args is None:
-            return self._of_input(bytes(envelope.input or b"null"))
-        if envelope.input is not None:
+            return self._of_input(bytes(envelope.input))
+        if bytes(envelope.input):
             raise Unfit("both `args` and `input`")
         if len(envelope.args) > len(self._types):
             raise Unfit(f"{len(envelope.args)} arguments")
@@ -131,6 +162,16 @@ class Reader:
             raise Unfit(str(error).replace("`$", f"`{at}")) from error
         check_declared(msgspec.json.decode(text), value, at)
         return value
+
+
+def too_long(number: int, name: str) -> LimitExceeded:
+    """Return the error for a line that is not read to its end."""
+    return LimitExceeded(
+        f"Line {number} of {name} is too long.",
+        found=f"more than {LINE_BYTES_MAX:,} bytes",
+        expected=f"at most {LINE_BYTES_MAX:,} bytes (LINE_BYTES_MAX)",
+        do="keep large values in files of yours, and pass their names; nothing was started",
+    )
 
 
 NAMED: msgspec.json.Decoder[dict[str, msgspec.Raw] | None] = msgspec.json.Decoder(

@@ -49,9 +49,10 @@ def new(name: str) -> None:
 
 def check_name(name: str) -> None:
     """Raise ConfigurationError for what cannot name a module, or hides one of Python's."""
-    plain = "".join(sign if sign.isalnum() and sign.isascii() else "_" for sign in name.lower())
+    signs = (sign if sign.isalnum() and sign.isascii() else "_" for sign in name.lower())
+    plain = "".join(signs).strip("_") or "shop"
     if not plain.isidentifier():
-        plain = f"app_{plain.strip('_')}" if plain.strip("_") else "shop"
+        plain = f"app_{plain}"
     if not (name.isidentifier() and name.isascii()) or keyword.iskeyword(name):
         expected, do = "letters, digits and underscores, as in a module's name", plain
     elif name in TAKEN:

@@ -72,7 +72,8 @@ def run(
     """
     app = load_app(app_name, store)
     chosen = workflow_named(app, workflow)
-    reader = Reader(chosen)
+    program = app.programs.program(app.programs.by_name[chosen.name])
+    reader = Reader(chosen, lambda args, kwargs: program.bind(0, args, kwargs))
     if accept_loss and app.store_path is not None:
         SqliteStore.open(app.store_path, accept_loss=True).close()
     with spooled(file) as (path, name):

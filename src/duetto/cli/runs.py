@@ -69,18 +69,21 @@ def list_runs(
     if "parked" in statuses and "running" not in statuses:
         found = [run for run in found if run.status != "running" or run.parked]
     listed = screen()
-    rows = (msgspec.to_builtins(run) if listed.as_json else row(run) for run in found)
+    rows = (
+        msgspec.to_builtins(run) if listed.as_json else row(run, short=listed.terminal)
+        for run in found
+    )
     listed.rows(rows, COLUMNS, whole=("id",))
 
 
-def row(run: RunView) -> dict[str, Any]:
+def row(run: RunView, *, short: bool) -> dict[str, Any]:
     """Return a run as a line of a table."""
     return {
         "id": run.id,
         "workflow": run.workflow,
         "status": state(run),
-        "started": instant(run.created),
-        "updated": instant(run.updated),
+        "started": instant(run.created, short=short),
+        "updated": instant(run.updated, short=short),
         "tags": run.tags,
         "note": run.error,
     }
@@ -133,7 +136,10 @@ def history(id: str, app_name: str | None, store: Path | None) -> None:
     rows = (
         msgspec.to_builtins(fact)
         if told.as_json
-        else {**msgspec.structs.asdict(fact), "at": instant(fact.at, to_ms=True)}
+        else {
+            **msgspec.structs.asdict(fact),
+            "at": instant(fact.at, to_ms=True, short=told.terminal),
+        }
         for fact in found
     )
     told.rows(rows, ("at", "path", "participant", "what", "text"), whole=("at", "path"))

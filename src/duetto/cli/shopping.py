@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
 from duetto.cli.command import screen
 from duetto.cli.shop import Kill, Shop, Went
@@ -17,10 +18,10 @@ def watched(shops: list[Shop], total: int, *, killed: str) -> list[Went]:
     told = screen()
     console = Console(stderr=told.as_json)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
         BarColumn(bar_width=12),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[said]}"),
+        MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=9)),
+        TextColumn("{task.fields[said]}", table_column=Column(overflow="fold")),
     )
     found: list[Went] = []
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
