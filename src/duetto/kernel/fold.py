@@ -185,7 +185,9 @@ def apply(state: RunState, record: Record) -> None:
             report(state, record.path, record.outcome)
             _begin(state, (), record.sent)
         case Started():
-            state.tokens[record.path] = record.token
+            # It may have arrived after its cancel, which then is written before it.
+            is_late = record.path in state.tombs
+            state.tokens[record.path] = cancelled(record.token) if is_late else record.token
             state.away.pop(record.path, None)
             state.hops[record.path] = record.token.hop
             _begin(state, record.forked, record.sent)

@@ -362,8 +362,9 @@ class Exchange:
             packed=command.args,
         )
         if 0 < command.deadline <= desk.clock.now_ms():
-            # Refused for ever; its token is interrupted by the deadline itself, wherever it rests.
-            self.answer(attempt, command, Stopped())
+            # Its token is interrupted by the deadline itself, wherever it rests. Whether it began
+            # before a crash that hid its arrival is unknown, so an undo settles it.
+            self.answer(attempt, command, Stopped(), unknown=True)
             return
         call = handle.call(handle.unpack(command.args))
         self.attempts.invoke(attempt, *call, deadline_ms=command.deadline)

@@ -171,11 +171,11 @@ def _continue(host: Host, run: RunState, suspects: Suspects) -> None:
             _rearm(host, run, token.path, alone=suspects.holds(run, token.path))
         except DuettoError as error:
             host.park(run, token, str(error))
-    for message in run.commands.values():
+    for message in list(run.commands.values()):
         host.exchange.execute_again(run, message)
-    for message in run.sent.values():
+    for message in list(run.sent.values()):
         host.exchange.publish(message)
-    for trail in run.away.values():
+    for trail in list(run.away.values()):
         if trail.message is not None and isinstance(trail.message.body, Arrive):
             host.exchange.publish(trail.message)
 
