@@ -51,11 +51,7 @@ def series(kind: str, options: Namespace) -> int:
         f"{kind}: {options.seeds} seeds, {wrong} wrong, {options.seeds / seconds:.0f} seeds/s, "
         f"{counts.runs / seconds:.0f} runs/s"
     )
-    print(f"  nodes {dict(counts.nodes)}")
-    print(f"  depths {dict(sorted(counts.depths.items()))}")
-    print(f"  systems {dict(counts.systems)}")
-    print(f"  outcomes {dict(counts.outcomes)}")
-    print(f"  {counts.crashes} crashes, {counts.undone} undone, {counts.messages} messages")
+    print(counts.text(kind))
     return 1 if wrong else 0
 
 

@@ -28,6 +28,19 @@ class Counts:
         self.outcomes: Counter[str] = Counter()
         self.runs = self.crashes = self.undone = self.messages = 0
 
+    def text(self, kind: str) -> str:
+        """Return the counts, a line for each kind of them."""
+        return "\n".join(
+            (
+                f"{kind}: {self.runs} runs",
+                f"  nodes {dict(self.nodes.most_common())}",
+                f"  depths {dict(sorted(self.depths.items()))}",
+                f"  systems {dict(self.systems)}",
+                f"  outcomes {dict(self.outcomes)}",
+                f"  {self.crashes} crashes, {self.undone} undone, {self.messages} messages",
+            )
+        )
+
 
 class Trial:
     """A workflow, and the means to run it."""
