@@ -51,7 +51,7 @@ class Envelope(Struct, frozen=True, forbid_unknown_fields=True):
     tags: tuple[str, ...] = ()
 
 
-Store = Callable[[tuple[Any, ...], dict[str, Any]], object]
+Storable = Callable[[tuple[Any, ...], dict[str, Any]], object]
 """Raises ValueRefused or LimitExceeded for arguments that cannot be stored."""
 
 
@@ -62,7 +62,7 @@ def _keep_nothing(_: tuple[Any, ...], __: dict[str, Any]) -> None:
 class Reader:
     """Reads lines for one workflow; `store` tries whether they can be stored."""
 
-    def __init__(self, workflow: Workflow[..., Any], store: Store | None = None) -> None:
+    def __init__(self, workflow: Workflow[..., Any], store: Storable | None = None) -> None:
         self.name, self._store = workflow.name, store or _keep_nothing
         hints = typing.get_type_hints(workflow.body)
         parameters = inspect.signature(workflow.body).parameters
@@ -99,8 +99,8 @@ class Reader:
             line = self._line(text, number, name)
             self._store(line.args, line.kwargs)
             return line
-        except ValueRefused as refused:
-            raise ValueRefused(
+        except (ValueRefused, LimitExceeded) as refused:
+            raise type(refused)(
                 f"Line {number} of {name} cannot be stored.",
                 found=refused.found,
                 expected=refused.expected,
