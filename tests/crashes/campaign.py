@@ -36,8 +36,9 @@ SPREAD_S = 0.2
 EARLY_SHARE, EARLY_S = 0.2, 0.8
 """So many kills come while the process starts, opens its store and recovers."""
 SHORT_LIVES_MAX = 2
-"""Then a life is long enough for every task: a task in hand at six deaths in a row is parked, by
-design, and this is not what is tested here."""
+LONG_LIFE_EFFECTS = 120
+"""After so many short lives one lasts for so many effects, twice those that can be in hand: a task
+in hand at six deaths in a row is parked, by design, and this is not what is tested here."""
 
 
 class Quiet(NamedTuple):
@@ -118,6 +119,11 @@ class Ledgers:
             self._read(path)
         return sum(count < len(expected[order]) for order, count in self.effects.items())
 
+    @property
+    def count(self) -> int:
+        """How many effects were read."""
+        return sum(self.effects.values())
+
     def _read(self, path: Path) -> None:
         if not path.exists():
             return
@@ -147,11 +153,7 @@ class Campaign:
         begun = self._size()
         process = self._shop.start()
         try:
-            if self._deaths and self._random.random() < EARLY_SHARE:
-                self._wait(process, self._random.random() * EARLY_S)
-            else:
-                self._wait_until_busy(process, begun)
-                self._wait(process, self._delay_s())
+            self._live(process, begun)
         finally:
             process.kill()
             _, errors = process.communicate()
@@ -207,10 +209,14 @@ class Campaign:
     def _size(self) -> int:
         return self._attempts.stat().st_size if self._attempts.exists() else 0
 
-    def _wait_until_busy(self, process: subprocess.Popen[bytes], begun: int) -> None:
+    def _wait_until_busy(
+        self, process: subprocess.Popen[bytes], begun: int, *, more: int = 0
+    ) -> None:
+        least = self._ledgers.count + more
         for _ in range(round(LIFE_S_MAX / LOOK_S)):
             busy = self._ledgers.under_way(self._quiet.orders) >= UNDER_WAY_MIN
-            if (busy and self._size() > begun) or self._wait(process, LOOK_S):
+            busy = busy and self._size() > begun and self._ledgers.count >= least
+            if busy or self._wait(process, LOOK_S):
                 return
         raise AssertionError("the shop hangs")
 
@@ -221,13 +227,18 @@ class Campaign:
             return False
         return True
 
-    def _delay_s(self) -> float:
-        delay_s = self._random.random() * SPREAD_S
+    def _live(self, process: subprocess.Popen[bytes], begun: int) -> None:
         self._short += 1
         if self._short > SHORT_LIVES_MAX:
             self._short = 0
-            delay_s += SPREAD_S
-        return delay_s
+            self._ledgers.under_way(self._quiet.orders)
+            self._wait_until_busy(process, begun, more=LONG_LIFE_EFFECTS)
+        elif self._deaths and self._random.random() < EARLY_SHARE:
+            self._wait(process, self._random.random() * EARLY_S)
+            return
+        else:
+            self._wait_until_busy(process, begun)
+        self._wait(process, self._random.random() * SPREAD_S)
 
 
 def part_of(orders: Path, target: Path, *, lines: int) -> Path:

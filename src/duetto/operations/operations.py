@@ -160,6 +160,8 @@ class Operations:
         """Return once every run that is open here has ended or is parked."""
         while waiting := [id for id in self.unfinished() if not self.is_parked(id)]:
             await self._ended_or_one_parked(waiting[0])
+        for host in self._engine.hosts:
+            await durable(host)
 
     async def ended_or_parked(self, id: str) -> bool:
         """Return once a run has ended (True), or nothing of it moves before an operator (False)."""
