@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.faults.trade import (
     ask_and_fetch,
     ask_units,
     catch,
+    desk,
     fall,
     hand_over,
     keep,
@@ -66,6 +68,23 @@ async def test_an_effect_whose_result_cannot_be_kept_parks_and_is_undone_by_an_o
         await app.operations.settled()
         [waiting] = app.operations.explain("r")
         assert waiting.kind == "parked"
+        assert "whether desk.fetch took effect is unknown" in waiting.text
+        TRACE.gives = "now it can"
+        assert await app.operations.resume("r") == 1
+        await app.operations.outcome("r")
+        assert app.operations.show("r").status == "failed"
+    assert TRACE.count("bring_back") == 1
+
+
+async def test_an_effect_of_a_service_with_its_own_store_is_not_forgotten_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "store", str(tmp_path / "desk.sqlite"))
+    async with an_app(tmp_path / "trade.sqlite") as app:
+        TRACE.gives = object()
+        await app.start_async(ask_and_fetch, "x", id="r")
+        await app.operations.settled()
+        [waiting] = [one for one in app.operations.explain("r") if one.kind == "parked"]
         assert "whether desk.fetch took effect is unknown" in waiting.text
         TRACE.gives = "now it can"
         assert await app.operations.resume("r") == 1

@@ -376,7 +376,11 @@ class Exchange:
             if error is not None and self.attempts.again(attempt, error):
                 return
             outcome = self.attempts.outcome(attempt.handle, result, error)
-            unknown = is_unknown(attempt, error) and not command.undo
+            if command.undo and error is None:
+                outcome = Completed(NONE)  # nobody reads what a compensation returns
+            # What was done and cannot be stored was an effect all the same.
+            unstorable = error is None and isinstance(outcome, Failed)
+            unknown = (is_unknown(attempt, error) or unstorable) and not command.undo
             self.answer(attempt, command, outcome, unknown=unknown)
 
         return ended
