@@ -12,6 +12,7 @@ from duetto.invoker import Invocation, Invoker
 from duetto.kernel import fold
 from duetto.kernel.advance import renewed
 from duetto.kernel.fold import RunState
+from duetto.kernel.program import Program
 from duetto.model.definition import Task
 from duetto.model.effect import CallTask, TaskCompleted, TaskFailed
 from duetto.model.message import Command, Message
@@ -51,15 +52,16 @@ class Attempt(Invocation):
 
     __slots__ = (
         "_context",
+        "_packed",
         "deadline_ms",
         "handle",
         "number",
-        "packed",
         "path",
         "place",
         "progress",
         "run",
         "step",
+        "stored",
         "then",
         "token",
         "undo",
@@ -75,17 +77,25 @@ class Attempt(Invocation):
         token: str | None = None,
         number: int = 1,
         packed: bytes = b"",
+        stored: tuple[Value, ...] = (),
         *,
         undo: bool = False,
     ) -> None:
         self.run, self.path, self.step, self.handle = run, path, step, handle
         self.then, self.token, self.number = then, token, number
-        self.packed, self.undo = packed, undo
+        self._packed, self.stored, self.undo = packed, stored, undo
         self.body, self.is_async, self.timeout_s = handle.body, handle.is_async, handle.timeout_s
         self.took = self.deadline_ms = 0
         self.place: Place = (run.id, path, step)
         self.progress: Callable[[Attempt, object], None] | None = None
         self._context: TaskContext | None = None
+
+    @property
+    def packed(self) -> bytes:
+        """The arguments as they are stored; joined when they are needed, from variables."""
+        if not self._packed and self.stored:
+            self._packed = self.handle.codec.tuple_of([value.data for value in self.stored])
+        return self._packed
 
     @property
     def context(self) -> TaskContext:
@@ -136,21 +146,42 @@ class Attempts:
 
     # -- beginning
 
-    def pack(
-        self, effect: CallTask, plans: Sequence[object] = ()
-    ) -> bytes | DuettoError | TypeError:
+    def pack(self, effect: CallTask) -> bytes | DuettoError | TypeError:
         """Return the stored form of a call's arguments, or why there is none."""
         if effect.packed:
             return effect.packed
         handle = self.desk.tasks.get(effect.task)
         if handle is None:
             return NotFound.named("task", effect.task, self.desk.tasks)
-        if effect.stored and (packed := handle.pack_stored(effect.stored, plans)) is not None:
-            return packed
         try:
             return handle.pack(handle.ordered(effect.args, effect.kwargs))
         except (DuettoError, TypeError) as error:
             return error
+
+    def begin_stored(
+        self, run: RunState, token: Token, effect: CallTask, plans: Sequence[object]
+    ) -> bool:
+        """Call a task here whose arguments are variables of the right types, so that nothing has
+        to be encoded; return whether it was."""
+        handle = self.desk.tasks.get(effect.task)
+        if handle is None or handle.service not in self.desk.local_services or effect.due:
+            return False
+        if not handle.takes(effect.stored, plans):
+            return False
+        path = token.path
+        attempt = Attempt(
+            run,
+            path,
+            token.step,
+            handle,
+            self._task_ended,
+            path,
+            effect.attempt,
+            b"",
+            effect.stored,
+        )
+        self.invoke(attempt, effect.args, effect.kwargs, deadline_ms=effect.deadline)
+        return True
 
     def packed(self, token: Token) -> bytes:
         """Return the stored form of the arguments of the task that a token waits for."""
@@ -296,7 +327,7 @@ class Attempts:
         assert isinstance(node, Task), "a token on a task stands at one"
         if error is None:
             try:
-                self._completed(attempt, token, node, result)
+                self._completed(attempt, program, node, result)
                 return
             except DuettoError as refused:
                 error = refused
@@ -316,9 +347,9 @@ class Attempts:
         )
         self.tokens.advance(run, path, TaskFailed(failed, unknown), cause)
 
-    def _completed(self, attempt: Attempt, token: Token, node: Task, result: Any) -> None:
+    def _completed(self, attempt: Attempt, program: Program, node: Task, result: Any) -> None:
         """Store a result, and let the token go on. Raises ValueRefused where it cannot."""
-        program, handle = self.desk.programs.program(token.definition), attempt.handle
+        handle = attempt.handle
         stored = handle.result.encode(result)
         cause = Cause(
             "completed",

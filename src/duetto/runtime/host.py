@@ -257,7 +257,11 @@ class Host(Desk):
     def _call_task(
         self, run: RunState, token: Token, change: Change, effect: CallTask, cascade: Cascade
     ) -> Change:
-        packed = self.attempts.pack(effect, self.programs.program(token.definition).plans)
+        if effect.stored and token.at in self.participants:
+            plans = self.programs.program(token.definition).plans
+            if self.attempts.begin_stored(run, token, effect, plans):
+                return change
+        packed = self.attempts.pack(effect)
         if not isinstance(packed, bytes):
             self.loop.call_soon(self.attempts.refuse, run, token.path, token.step, packed)
             return change

@@ -12,7 +12,7 @@ import msgspec
 
 from duetto.authoring.resources import find_resource
 from duetto.authoring.task import Task, takes_result_only
-from duetto.codec import Codec, Plan
+from duetto.codec import VALUE_BYTES_MAX, Codec, Plan
 from duetto.errors import ConfigurationError, ValueRefused
 from duetto.model.token import Value
 
@@ -103,15 +103,17 @@ class TaskHandle:
             self._refuse(ordered)
             raise
 
-    def pack_stored(self, stored: tuple[Value, ...], plans: Sequence[object]) -> bytes | None:
-        """Return the stored form of arguments that are variables of the right types, as they are
-        stored already; None where a type differs."""
-        parts: list[bytes] = []
-        for plan, value in zip(self.plans, stored, strict=False):
+    def takes(self, stored: tuple[Value, ...], plans: Sequence[object]) -> bool:
+        """Return whether variables are all the arguments, each of its parameter's very type, and
+        together not too big to be stored as they are."""
+        if not self.simple or len(stored) != len(self.plans):
+            return False
+        size = 0
+        for plan, value in zip(self.plans, stored, strict=True):
             if plans[value.type] is not plan:
-                return None
-            parts.append(value.data)
-        return self.codec.tuple_of(parts) if len(parts) == len(self.plans) else None
+                return False
+            size += len(value.data)
+        return size < VALUE_BYTES_MAX
 
     def _refuse(self, ordered: tuple[Any, ...]) -> None:
         for name, plan, value in zip(self.names, self.plans, ordered, strict=True):
