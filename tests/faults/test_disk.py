@@ -18,7 +18,7 @@ from duetto import App
 from duetto.errors import StoreDamaged, StoreFailed, StoreFull
 from duetto.observer import StorePaused
 from duetto.runtime import desk
-from duetto.store import Query
+from duetto.store import Query, seal, unseal
 from duetto.stores.sqlite.connection import connect, let_go
 from tests.faults.apps import Signals, an_app
 from tests.faults.trade import TRACE, Order, hand_over, nap, sell
@@ -92,6 +92,16 @@ async def test_a_damaged_record_is_told_by_show_list_and_explain(tmp_path: Path)
         await operations.cancel("good")
         await operations.outcome("good")
         assert operations.show("good").status == "cancelled"
+
+
+def test_every_flipped_bit_of_a_record_is_noticed() -> None:
+    sealed = seal(b"a small record of a journal")
+    assert unseal(sealed) == sealed[:-4]
+    for place in range(len(sealed) * 8):
+        flipped = bytearray(sealed)
+        flipped[place // 8] ^= 1 << place % 8
+        with pytest.raises(StoreDamaged):
+            unseal(bytes(flipped))
 
 
 # -- F4: a disk that fails
