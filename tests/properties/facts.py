@@ -87,6 +87,8 @@ class Facts:
                 self._fork(path, token.step, token.rest, at, order)
                 self._children(forked, record.sent, at, order)
             case TaskEnded(path=path, change=change):
+                if change.cancelled:
+                    self.cancelled.setdefault(path, order)
                 self._key(order, record.path, record.step, failed=record.error is not None)
                 self._moved(order, record, change, interrupted=False)
                 self._children(record.forked, record.sent, record.at, order)

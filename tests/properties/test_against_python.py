@@ -28,6 +28,10 @@ def test_generated_source_gives_what_python_gives() -> None:
     print(counts.text())
 
 
+def test_a_break_that_is_all_of_a_try_runs_its_finally() -> None:
+    run(141, Sources())
+
+
 def run(seed: int, counts: Sources) -> None:
     try:
         compare(seed, counts)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from duetto.errors import DefinitionError, LimitExceeded, NotAllowed, NotFound
 from duetto.kernel.fork import fork, interrupt_children, join, reported
 from duetto.kernel.program import Linked, Program, assigned
-from duetto.kernel.scopes import fail, follow, leave, unwind
+from duetto.kernel.scopes import fail, follow, follow_into, leave, unwind
 from duetto.kernel.walk import Walk, wake_at
 from duetto.model.definition import (
     Assign,
@@ -229,7 +231,7 @@ def _assign(walk: Walk, target: Bind | Unpack, live: object) -> None:
 def _open(walk: Walk, scope: Scope, linked: Linked) -> None:
     deadline = walk.now + linked.value(walk.vars) if scope.kind == "timeout" else 0
     walk.push_frame(Frame(walk.node, walk.undo_size, deadline))
-    walk.node = scope.next
+    follow_into(walk, scope.next)
 
 
 def _receive(walk: Walk, node: Receive, linked: Linked) -> None:
@@ -330,7 +332,7 @@ def _resume(walk: Walk) -> None:
     if isinstance(rest.over, Ready):
         walk.rest = None
     else:
-        walk.effects.extend(renewed(walk.program, _at_rest(walk.token, walk.rest)))
+        walk.effects.extend(renewed(walk.program, replace(walk.token, rest=walk.rest)))
 
 
 def _fresh(rest: Rest) -> Rest:
@@ -375,25 +377,6 @@ def renewed(program: Program, token: Token) -> tuple[Effect, ...]:
             return (Subscribe(event, key),)
         case _:
             return ()
-
-
-def _at_rest(token: Token, rest: Rest) -> Token:
-    return Token(
-        token.path,
-        token.definition,
-        token.region,
-        token.at,
-        token.reply_to,
-        token.node,
-        token.step,
-        token.hop,
-        token.vars,
-        token.frames,
-        token.undo,
-        rest,
-        token.cancelled,
-        token.depth,
-    )
 
 
 __all__ = ["advance", "renewed"]

@@ -35,6 +35,15 @@ def follow(walk: Walk, edge: int) -> None:
         leave(walk, Goto(RESUME))
 
 
+def follow_into(walk: Walk, edge: int) -> None:
+    """Go on at the first node of a body; where the body is a lone `break`, this leaves scopes."""
+    around = walk.frames[-1].scope if walk.frames else OUTERMOST
+    if edge >= 0 and walk.nodes[edge].node.scope == around:
+        walk.node = edge
+    else:
+        leave(walk, Goto(edge))
+
+
 def fail(walk: Walk, error: Error) -> None:
     """Raise an error at the node where the walk is."""
     leave(walk, Raising(walk.program.place(error, walk.linked.node.line)))
@@ -63,7 +72,7 @@ def leave(walk: Walk, completion: Completion) -> None:
                     return
             case "finally":
                 walk.push_frame(Frame(scope.final, pending=completion))
-                walk.node = _scope(walk, scope.final).next
+                follow_into(walk, _scope(walk, scope.final).next)
                 return
             case "saga":
                 if _unwinds(walk, frame, completion):
@@ -115,7 +124,7 @@ def _caught(walk: Walk, scope: Scope, raising: Raising) -> bool:
             if handler.into:
                 exception = walk.program.codec.exception(raising.error)
                 walk.write(handler.into, walk.program.pack(exception))
-            walk.node = handler.next
+            follow_into(walk, handler.next)
             return True
     return False
 
