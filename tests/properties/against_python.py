@@ -59,7 +59,8 @@ def imported(name: str, text: str, folder: Path) -> ModuleType:
     path = folder / f"{name}.py"
     path.write_text(text)
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None, "a file has a loader"
+    assert spec is not None, "a file has a spec"
+    assert spec.loader is not None, "a file has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -99,8 +100,7 @@ async def by_duetto(app: App, flow: Workflow[..., Any], arguments: tuple[int, in
         try:
             return await app.run_async(flow, *arguments)
         except RunFailed as failed:
-            assert failed.__cause__ is not None, "a failed run has its error as the cause"
-            raise failed.__cause__ from None
+            raise (failed.__cause__ or failed) from None
 
 
 def ended(work: Any) -> Ending:

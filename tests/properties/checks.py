@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
+from typing import Any, TypeVar, cast
+
+import msgspec
 from msgspec import Struct, structs
 
 from duetto.kernel import fold, journal
@@ -12,6 +16,9 @@ from duetto.testing.simulation.services import Effects
 from duetto.testing.simulation.world import CODEC, World
 from tests.properties.facts import Facts
 from tests.properties.reference import Reference, Wrong
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Result(Struct, frozen=True):
@@ -26,7 +33,10 @@ def told(outcome: Outcome) -> tuple[str, object]:
     """Return an outcome as plain data."""
     match outcome:
         case Completed(value):
-            return ("completed", CODEC.dynamic.decode(value.data) if value.type < 0 else small(value.data))
+            return (
+                "completed",
+                CODEC.dynamic.decode(value.data) if value.type < 0 else small(value.data),
+            )
         case Failed(error):
             return ("failed", (error.type, error.message))
         case Stopped():
@@ -34,17 +44,17 @@ def told(outcome: Outcome) -> tuple[str, object]:
 
 
 def small(data: bytes) -> int:
-    import msgspec
-
     return msgspec.msgpack.decode(data, type=int)
 
 
-def check(world: World, block: b.Block, outcome: Outcome, arguments: tuple[int, ...], *, choices: bool) -> Result:
+def check(
+    world: World, block: b.Block, outcome: Outcome, arguments: tuple[int, ...], *, choices: bool
+) -> Result:
     """Hold a run against the reference, and its effects against its journal. Raises Wrong."""
     quiet(world)
     facts = Facts(world.history)
     reference = Reference(world.effects, facts if choices else None, world.layout.stores)
-    variables = dict(zip(b.VARIABLES, arguments, strict=True))
+    variables: dict[str, int] = dict(zip(b.VARIABLES, arguments, strict=True))
     ending = reference.token("/", block, variables, saga=True)
     wanted = ("completed", ending.value) if ending.error is None else ("failed", ending.error)
     if ending.stopped:
@@ -95,7 +105,9 @@ def never_again(ledger: Effects, facts: Facts) -> None:
     """A task with a stored result never runs again."""
     for order, key in ledger.begun:
         if facts.stored.get(key, order) < order:
-            raise Wrong(f"{key} ran again at {order}, after its result was stored at {facts.stored[key]}")
+            raise Wrong(
+                f"{key} ran again at {order}, after its result was stored at {facts.stored[key]}"
+            )
 
 
 def newest_first(ledger: Effects, undone: set[str]) -> None:
@@ -181,25 +193,29 @@ def begun(tokens: dict[str, Token], held: set[str]) -> dict[str, Token]:
     return found
 
 
-def without(tokens: dict, held: set) -> dict:
-    return {path: token for path, token in tokens.items() if path not in held}
+def without(rows: Mapping[K, V], held: Set[K]) -> dict[K, V]:
+    return {path: row for path, row in rows.items() if path not in held}
 
 
-def full(reports: dict) -> dict:
+def full(reports: Mapping[str, Mapping[int, V]]) -> dict[str, Mapping[int, V]]:
     return {path: rows for path, rows in reports.items() if rows}
 
 
-def same(number: int, what: str, live: object, fresh: object) -> None:
+def same(number: int, what: str, live: Any, fresh: Any) -> None:
     if live != fresh:
         raise Wrong(f"host {number}: {what} {differences(live, fresh)}")
 
 
-def differences(live: object, fresh: object) -> str:
-    if isinstance(live, dict) and isinstance(fresh, dict):
-        for key in live.keys() | fresh.keys():
-            if live.get(key) != fresh.get(key):
-                return f"{key}: live {plain(live.get(key))}, folded {plain(fresh.get(key))}"
-    return f"live {live}, folded {fresh}"
+def differences(live: Any, fresh: Any) -> str:
+    """Return the first row that differs, or all where these are no tables."""
+    if not isinstance(live, Mapping):
+        return f"live {live}, folded {fresh}"
+    tables = cast("tuple[Mapping[object, object], Mapping[object, object]]", (live, fresh))
+    for key in tables[0].keys() | tables[1].keys():
+        one, other = (table.get(key) for table in tables)
+        if one != other:
+            return f"{key}: live {plain(one)}, folded {plain(other)}"
+    return "differ in nothing that can be shown"
 
 
 def plain(value: object) -> str:

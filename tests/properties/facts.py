@@ -143,7 +143,7 @@ class Facts:
                 return until > record.at
             case "woken", OnEvent(deadline=deadline):
                 return not 0 < deadline <= record.at
-            case ("woken" | "cancelled" | "arrived"), _:
+            case (("woken" | "cancelled" | "arrived"), _):
                 return True
             case _:
                 return False

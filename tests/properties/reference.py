@@ -95,9 +95,7 @@ class Reference:
 
     # -- tokens
 
-    def token(
-        self, path: str, body: b.Block, variables: dict[str, int], *, saga: bool
-    ) -> Ending:
+    def token(self, path: str, body: b.Block, variables: dict[str, int], *, saga: bool) -> Ending:
         """Run a token from its start."""
         self.threads.add(path)
         at, order = self.facts.started.get(path, (0, 0)) if self.facts else (0, 0)

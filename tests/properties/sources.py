@@ -33,6 +33,7 @@ STATEMENTS = (
 )
 ENDING = ("raise", "return", "assert", "jump")
 
+COMPARISONS = ("<", ">=", "==", "!=")
 DEPTH_MAX = 4
 
 
@@ -109,7 +110,9 @@ class Source:
         self.write(depth, f"{self.pick(TEXTS)} = {self.text()}")
 
     def on_add(self, depth: int) -> None:
-        self.write(depth, f"{self.pick(INTS)} {self.random.choice(('+=', '-=', '*='))} {self.int()}")
+        self.write(
+            depth, f"{self.pick(INTS)} {self.random.choice(('+=', '-=', '*='))} {self.int()}"
+        )
         self.write(depth, f"{self.pick(INTS)} %= 1000")
 
     def on_unpack(self, depth: int) -> None:
@@ -347,7 +350,7 @@ class Source:
         inner = depth + 1
         return self.random.choice(
             (
-                lambda: f"{self.pick(INTS)} {self.random.choice(('<', '>=', '==', '!='))} {self.int(inner)}",
+                lambda: f"{self.pick(INTS)} {self.random.choice(COMPARISONS)} {self.int(inner)}",
                 lambda: f"0 < {self.pick(INTS)} <= {self.int(inner)}",
                 lambda: f"{self.pick(INTS)} in {self.list(inner)}",
                 lambda: f"not {self.list(inner)}",

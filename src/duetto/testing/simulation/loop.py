@@ -6,7 +6,6 @@ import asyncio
 import selectors
 from typing import Any
 
-
 SHUT_S = 1.0
 """What has not ended by then swallows its cancel; its loop is closed under it."""
 

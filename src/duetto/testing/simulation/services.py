@@ -151,7 +151,8 @@ def service(name: str) -> Service:
     async def undo_late(result: int, value: int) -> None:
         await revert("late")
 
-    assert plain.name and undo_keep.name and undo_flaky.name and undo_slow.name and undo_late.name
+    for each in (plain, undo_keep, undo_flaky, undo_slow, undo_late):
+        assert each.service is made, "declaring a task adds it to its service"
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from msgspec import Struct
 
@@ -17,8 +17,8 @@ from duetto.errors import StoreFailed
 from duetto.invokers import LocalInvoker
 from duetto.kernel import journal
 from duetto.model.definition import encode
-from duetto.model.placement import Placement
 from duetto.model.effect import Resume
+from duetto.model.placement import Placement
 from duetto.model.record import Record
 from duetto.model.token import ROOT, Outcome, Parked
 from duetto.model.view import RUNNING, RunRow
@@ -29,7 +29,7 @@ from duetto.runtime.programs import Programs
 from duetto.runtime.runs import recover, start
 from duetto.runtime.sweeps import Sweeps
 from duetto.runtime.tasks import TaskHandle, handles
-from duetto.store import Batch, unseal
+from duetto.store import Batch, Store, unseal
 from duetto.stores.memory import MemoryStore
 from duetto.testing.simulation.blocks import SERVICES
 from duetto.testing.simulation.clock import SimulatedClock
@@ -152,9 +152,10 @@ class World:
         for host in self.hosts:
             run = host.runs.get(self.run_id) if host is not None else None
             token = run.tokens.get(path) if run is not None else None
-            if host is not None and run is not None and token is not None:
-                if isinstance(token.rest, Parked):
-                    host.advance(run, path, Resume(), Cause("resumed"))
+            if host is None or run is None or token is None:
+                continue
+            if isinstance(token.rest, Parked):
+                host.advance(run, path, Resume(), Cause("resumed"))
 
     def order(self) -> int:
         self.happened += 1
@@ -173,7 +174,7 @@ class World:
         skews = self.layout.skews_ms
         skew_ms = skews[number % len(skews)] if skews else 0
         host = Host(
-            view,
+            cast("Store", view),  # all but `commit` is the store's own
             self.layout.stores[number],
             programs=self.programs,
             tasks=HANDLES,
@@ -247,7 +248,8 @@ class World:
             self.loop.run_for(RUN_S_MAX)
             self.loop.run_for(QUIET_S)
             row = self.row()
-            assert row is not None and row.status != RUNNING, "the run has not ended"
+            assert row is not None, "the run has not begun"
+            assert row.status != RUNNING, "the run has not ended"
             return journal.outcome(row.result)
         finally:
             self._drop_all()
