@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from duetto.model.effect import Change
 from duetto.model.message import Arrive, Command, Message, name
@@ -135,42 +136,7 @@ def changed(token: Token, change: Change) -> Token:
 
 def resting(token: Token, rest: Rest) -> Token:
     """Return the token with another rest."""
-    return Token(
-        token.path,
-        token.definition,
-        token.region,
-        token.at,
-        token.reply_to,
-        token.node,
-        token.step,
-        token.hop,
-        token.vars,
-        token.frames,
-        token.undo,
-        rest,
-        token.cancelled,
-        token.depth,
-    )
-
-
-def cancelled(token: Token) -> Token:
-    """Return the token, cancelled."""
-    return Token(
-        token.path,
-        token.definition,
-        token.region,
-        token.at,
-        token.reply_to,
-        token.node,
-        token.step,
-        token.hop,
-        token.vars,
-        token.frames,
-        token.undo,
-        token.rest,
-        True,
-        token.depth,
-    )
+    return replace(token, rest=rest)
 
 
 def apply(state: RunState, record: Record) -> None:
@@ -187,7 +153,8 @@ def apply(state: RunState, record: Record) -> None:
         case Started():
             # It may have arrived after its cancel, which then is written before it.
             is_late = record.path in state.tombs
-            state.tokens[record.path] = cancelled(record.token) if is_late else record.token
+            token = record.token
+            state.tokens[record.path] = replace(token, cancelled=True) if is_late else token
             state.away.pop(record.path, None)
             state.hops[record.path] = record.token.hop
             _begin(state, record.forked, record.sent)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from duetto.errors import LimitExceeded
 from duetto.kernel.program import FORKED, Program
 from duetto.kernel.scopes import fail, follow, leave, undo_then
@@ -107,20 +109,7 @@ def _call(walk: Walk, node: Call) -> None:
     walk.step += 1
     child = root(callee, child_path(walk.token.path, walk.step, 0), walk.at, variables)
     walk.rest = OnChildren(1, 1)
-    walk.effects.append(Fork((_deeper(child, walk.token.depth + 1),)))
-
-
-def _deeper(token: Token, depth: int) -> Token:
-    return Token(
-        token.path,
-        token.definition,
-        token.region,
-        token.at,
-        token.reply_to,
-        vars=token.vars,
-        frames=token.frames,
-        depth=depth,
-    )
+    walk.effects.append(Fork((replace(child, depth=walk.token.depth + 1),)))
 
 
 def root(program: Program, path: str, at: str, variables: dict[str, Value]) -> Token:
@@ -133,14 +122,14 @@ def reported(walk: Walk, index: int, failed: bool) -> None:
     rest, node = walk.token.rest, walk.linked.node
     if not isinstance(rest, OnChildren) or not isinstance(node, Forking):
         return
-    rest = _with(rest, ended=rest.ended + 1)
+    rest = replace(rest, ended=rest.ended + 1)
     undecided = rest.decided < 0 and rest.interrupt is None
     if undecided and _decides(node, failed):
-        rest = _with(rest, decided=index, total=rest.started)
+        rest = replace(rest, decided=index, total=rest.started)
         cancel_children(walk, rest, index)
     elif undecided and rest.started < rest.total and isinstance(node, Parallel | ForEach):
         walk.effects.append(Fork((_next_child(walk, node, rest.started),)))
-        rest = _with(rest, started=rest.started + 1)
+        rest = replace(rest, started=rest.started + 1)
     walk.rest = rest
 
 
@@ -156,29 +145,11 @@ def _next_child(walk: Walk, node: Parallel | ForEach, index: int) -> Token:
     return _child(walk, index, region, tuple(items.element(index)))
 
 
-def _with(
-    rest: OnChildren,
-    *,
-    total: int | None = None,
-    started: int | None = None,
-    ended: int | None = None,
-    decided: int | None = None,
-    interrupt: Raising | None = None,
-) -> OnChildren:
-    return OnChildren(
-        rest.total if total is None else total,
-        rest.started if started is None else started,
-        rest.ended if ended is None else ended,
-        rest.decided if decided is None else decided,
-        interrupt or rest.interrupt,
-    )
-
-
 def interrupt_children(walk: Walk, rest: OnChildren, raising: Raising) -> None:
     """Interrupt a parent at its join: it cancels its children and still waits for all reports."""
     if rest.decided >= 0 or rest.interrupt is not None:
         return
-    walk.rest = _with(rest, interrupt=raising, total=rest.started)
+    walk.rest = replace(rest, interrupt=raising, total=rest.started)
     cancel_children(walk, rest, -1)
 
 

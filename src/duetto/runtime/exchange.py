@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from duetto.broker import Acknowledge, Broker
 from duetto.errors import DefinitionError, DuettoError, NotFound
 from duetto.kernel import fold
@@ -281,7 +283,7 @@ class Exchange:
         record = Started(path, desk.clock.now_ms(), token, message.source or APP)
         self.desk.held[run.id, path] = Held(record, acknowledge)
         if path in run.tombs:
-            token = fold.cancelled(token)
+            token = replace(token, cancelled=True)
             run.tokens[path] = token
         try:
             program = desk.programs.program(token.definition)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, assert_never
 
+from msgspec.structs import replace
+
 from duetto.clock import Clock
 from duetto.codec import Codec
 from duetto.errors import DuettoError, NotFound
@@ -273,7 +275,7 @@ class Host(Desk):
         if not effect.pure:
             rest = OnTask(packed, effect.attempt, effect.due)
             run.tokens[token.path] = fold.resting(token, rest)
-            change = with_rest(change, rest)
+            change = replace(change, rest=rest)
         message = self.attempts.begin(run, token, effect, packed)
         if message is not None:
             cascade.sent += (message,)
@@ -521,22 +523,6 @@ def without_due(rest: Rest) -> Rest:
             return OnUndo(entry, attempt)
         case _:
             return rest
-
-
-def with_rest(change: Change, rest: Any) -> Change:
-    """Return the change with another rest."""
-    return Change(
-        change.node,
-        change.step,
-        rest,
-        change.writes,
-        change.frames,
-        change.undo_kept,
-        change.undo_added,
-        change.hop,
-        change.at,
-        change.cancelled,
-    )
 
 
 def as_it_is(token: Token, rest: Any) -> Change:
