@@ -184,7 +184,7 @@ class Campaign:
         """Let the shop come to its end, and check all that is promised."""
         report = self._shop.finish()
         expected = self._quiet.report
-        assert not report.parked, f"tasks in hand at too many deaths are parked: {report}"
+        assert not report.parked, [each for store in self._stored for each in store.parked()]
         for name in ("orders", "completed", "failed", "compensated", "refused", "steps"):
             assert getattr(report, name) == getattr(expected, name), name
         found = effects(self._shop.directory)

@@ -8,12 +8,14 @@ from duetto.kernel import fold, journal
 from duetto.kernel.fold import RunState
 from duetto.model.record import CommandEnded, Ended, Moved, Record, TaskEnded
 from duetto.model.token import OnUndo, task_key
-from duetto.model.view import RUNNING, RunRow
+from duetto.model.view import GUEST, RUNNING, RunRow
 from duetto.runtime.attempts import UNDO_SUFFIX
 from duetto.store import Query
 from duetto.stores.sqlite import SqliteStore
 
 RUNS_MAX = 1_000_000
+LAST_RECORDS = 12
+"""Enough to see the deaths that were counted before a token was parked."""
 
 
 class Stored:
@@ -35,6 +37,22 @@ class Stored:
         finally:
             store.close()
         return frozenset(self.keys)
+
+    def parked(self) -> list[str]:
+        """Return why tokens of open runs were parked, with each run's last records."""
+        if not self.path.exists():
+            return []
+        store = SqliteStore.open(self.path, read_only=True)
+        try:
+            open_runs = store.runs(Query(limit=RUNS_MAX, statuses=(RUNNING, GUEST)))
+            journals = [[journal.record(data) for data in store.journal(r.rid)] for r in open_runs]
+        finally:
+            store.close()
+        return [
+            "\n".join([f"{self.path.name}:", *map(repr, records[-LAST_RECORDS:])])
+            for records in journals
+            if any(isinstance(record, Moved) and record.cause == "parked" for record in records)
+        ]
 
     def _read_run(self, row: RunRow, store: SqliteStore) -> None:
         if row.rid in self._closed:

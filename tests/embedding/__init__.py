@@ -1,0 +1,1 @@
+"""Duetto inside other asyncio programs."""
