@@ -51,16 +51,19 @@ BRANCHES_SHOWN_MAX = 10
 """Branches named in a sentence; the rest is counted."""
 
 
-class Limit(Struct, frozen=True):
-    """What is known of a task here: its attempts, and how it stands with its concurrency limit.
+class Queue(Struct, frozen=True):
+    """Who waits for room: `places` (run, path, step), in their order."""
 
-    `queued` names the keys (run, path, step) that wait for room, in their order.
-    """
+    concurrency_max: int
+    running: int
+    places: tuple[tuple[str, str, int], ...]
+
+
+class Limit(Struct, frozen=True):
+    """What is known of a task here: its attempts, and who waits for room in it or its service."""
 
     attempts_max: int
-    concurrency_max: int = 0
-    running: int = 0
-    queued: tuple[tuple[str, str, int], ...] = ()
+    queues: tuple[Queue, ...] = ()
     undo: str = ""
 
 
@@ -196,11 +199,13 @@ class _Explainer:
 
     def _queue(self, token: Token, task: str) -> str:
         limit, key = self._known.tasks.get(task), (self._state.id, token.path, token.step)
-        if limit is None or key not in limit.queued:
-            return ""
-        number, total = limit.queued.index(key) + 1, len(limit.queued)
-        text = f"waits{self._at(token)} for room to run {task}: {limit.running} run, "
-        return text + f"at most {limit.concurrency_max} may; number {number} of {total} that wait"
+        for queue in limit.queues if limit is not None else ():
+            if key in queue.places:
+                number, total = queue.places.index(key) + 1, len(queue.places)
+                text = f"waits{self._at(token)} for room to run {task}: {queue.running} run, "
+                text += f"at most {queue.concurrency_max} may; number {number} of {total} that wait"
+                return text
+        return ""
 
     def _progress(self, token: Token) -> str:
         value = self._state.progress.get(token.path)
@@ -364,4 +369,4 @@ def _decision(rest: OnChildren, race: bool) -> str:
     return f" to end, as branch {rest.decided} {'won' if race else 'failed'}"
 
 
-__all__ = ["Knowledge", "Limit", "ended", "waiting"]
+__all__ = ["Knowledge", "Limit", "Queue", "ended", "waiting"]

@@ -9,10 +9,10 @@ from duetto.kernel.fold import RunState
 from duetto.model.message import Message
 from duetto.model.record import CommandCame, Record
 from duetto.model.token import ROOT, OnChildren, parent_of
-from duetto.operations.explain import Knowledge, Limit
+from duetto.operations.explain import Knowledge, Limit, Queue
 from duetto.runtime.attempts import Attempt
 from duetto.runtime.host import Host
-from duetto.runtime.tasks import TaskHandle
+from duetto.runtime.tasks import Room, TaskHandle
 from duetto.store import unseal
 
 
@@ -71,11 +71,13 @@ def _awaits(run: RunState, path: str) -> bool:
 
 
 def _limit(handle: TaskHandle) -> Limit:
-    queued = tuple(each.place for each in handle.waiting if isinstance(each, Attempt))
     return Limit(
         handle.task.retry.attempts_max,
-        handle.limit or 0,
-        handle.running,
-        queued,
+        tuple(_queue(room) for room in handle.rooms if room.waiting),
         handle.undo.name if handle.undo is not None else "",
     )
+
+
+def _queue(room: Room) -> Queue:
+    places = tuple(each.place for each in room.waiting if isinstance(each, Attempt))
+    return Queue(room.limit, room.running, places)

@@ -32,7 +32,7 @@ from duetto.model.token import (
 from duetto.observer import AttemptFailedSignal, LoopBlocked
 from duetto.runtime.cause import Cause
 from duetto.runtime.desk import Desk
-from duetto.runtime.tasks import TaskHandle
+from duetto.runtime.tasks import Room, TaskHandle
 from duetto.runtime.timers import Timers
 from duetto.runtime.tokens import Tokens
 
@@ -269,14 +269,24 @@ class Attempts:
         desk.loop.call_soon_threadsafe(keep)
 
     def submit(self, attempt: Attempt, invoker: Invoker) -> None:
-        """Hand an attempt to the invoker, within the limits of its task."""
-        handle = attempt.handle
-        if handle.limit is not None:
-            if handle.running >= handle.limit:
-                handle.waiting.append(attempt)
+        """Hand an attempt to the invoker, within the limits of its task and service."""
+        rooms = attempt.handle.rooms
+        for room in rooms:
+            if room.is_full:
+                room.waiting.append(attempt)
                 return
-            handle.running += 1
+        for room in rooms:
+            room.running += 1
         invoker.submit(attempt)
+
+    def _leave(self, rooms: tuple[Room, ...]) -> None:
+        """Give places up, and let in who waits for one."""
+        for room in rooms:
+            room.running -= 1
+        for room in rooms:
+            # Who finds the other room full waits there, and this place is still free.
+            while room.waiting and not room.is_full:
+                self.desk.submit(room.waiting.popleft())
 
     def notice(self, run: RunState, token: Token) -> None:
         """Tell the body that runs for a token that its caller has lost interest."""
@@ -294,11 +304,8 @@ class Attempts:
     def ended(self, attempt: Invocation, result: Any, error: BaseException | None) -> None:
         """An attempt ended: hand it to whoever began it."""
         assert isinstance(attempt, Attempt), "the invoker was given attempts"
-        handle = attempt.handle
-        if handle.limit is not None:
-            handle.running -= 1
-            if handle.waiting:
-                self.desk.submit(handle.waiting.popleft())
+        if attempt.handle.rooms:
+            self._leave(attempt.handle.rooms)
         if isinstance(error, asyncio.CancelledError):
             if self.desk.stopping:
                 return

@@ -17,6 +17,20 @@ from duetto.errors import ConfigurationError, ValueRefused
 from duetto.model.token import Value
 
 
+class Room:
+    """How many may run at a time, how many do, and who waits, in order."""
+
+    __slots__ = ("limit", "running", "waiting")
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.running = limit, 0
+        self.waiting: deque[Any] = deque()
+
+    @property
+    def is_full(self) -> bool:
+        return self.running >= self.limit
+
+
 class TaskHandle:
     """One task of a service that is hosted here, or known here to be called elsewhere."""
 
@@ -25,19 +39,17 @@ class TaskHandle:
         "codec",
         "defaults",
         "is_async",
-        "limit",
         "look_up",
         "name",
         "names",
         "plans",
         "result",
-        "running",
+        "rooms",
         "service",
         "simple",
         "task",
         "timeout_s",
         "undo",
-        "waiting",
     )
 
     def __init__(self, task: Task[..., Any], codec: Codec) -> None:
@@ -64,8 +76,10 @@ class TaskHandle:
             codec.plan_for(task.hints.get(name, Any)) for name in self.names
         )
         self.result = codec.plan_for(task.hints.get("return", Any))
-        self.limit, self.running = task.concurrency_max, 0
-        self.waiting: deque[Any] = deque()
+        self.rooms: tuple[Room, ...] = ()
+        """What an attempt needs a place in: of the task, and of its service."""
+        if task.concurrency_max is not None:
+            self.rooms = (Room(task.concurrency_max),)
         self.undo: TaskHandle | None = None
         self.look_up: TaskHandle | None = None
 
@@ -151,7 +165,10 @@ class TaskHandle:
 def handles(tasks: list[Task[..., Any]], codec: Codec) -> dict[str, TaskHandle]:
     """Return the handles of tasks by qualified name, compensations and look-ups linked."""
     found = {task.qualified: TaskHandle(task, codec) for task in tasks}
+    shared: dict[str, Room] = {}
     for handle in found.values():
+        if (limit := handle.task.service.concurrency) is not None:
+            handle.rooms += (shared.setdefault(handle.service, Room(limit)),)
         if handle.task.undo is not None:
             handle.undo = found[handle.task.undo.qualified]
         if handle.task.look_up is not None:

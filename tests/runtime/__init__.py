@@ -1,0 +1,1 @@
+"""The runtime: how many tasks run at a time."""
