@@ -48,7 +48,6 @@ from duetto.model.token import (
     OnEvent,
     OnTask,
     OnTimer,
-
     Stopped,
     entries,
 )
@@ -101,9 +100,9 @@ def test_a_choice_goes_one_way(bound: int, found: str) -> None:
 
 
 def test_an_expression_that_fails_raises_in_the_workflow() -> None:
-    walker = Walker(program(Assign(Binary("//", Name("x"), Const(0)), Bind("y"))))
-    assert isinstance(walker.begin().outcome, Failed)
-    assert walker.outcome.error.type == "ZeroDivisionError"
+    outcome = Walker(program(Assign(Binary("//", Name("x"), Const(0)), Bind("y")))).begin().outcome
+    assert isinstance(outcome, Failed)
+    assert outcome.error.type == "ZeroDivisionError"
 
 
 BRANCH = region(task("a.t", next=1, into="y"), give("y"), parameters=("x",))
@@ -256,9 +255,7 @@ def test_a_saga_undoes_what_completed_inside_newest_first() -> None:
 @pytest.mark.parametrize(("keep", "left"), [(True, 1), (False, 0)])
 def test_a_saga_that_ends_well_keeps_its_entries_or_drops_them(keep: bool, left: int) -> None:
     walker = Walker(
-        program(
-            Scope("saga", keep=keep, next=1), task("a.one", next=2, scope=0), task("b.two")
-        )
+        program(Scope("saga", keep=keep, next=1), task("a.one", next=2, scope=0), task("b.two"))
     )
     walker.begin().complete()
     assert len(entries(walker.resting.undo)) == left

@@ -58,7 +58,9 @@ def value(live: Any) -> Value:
     return Value(-1, CODEC.dynamic.encode(live), live)
 
 
-def task(name: str, *, next: int = -1, scope: int = -1, into: str = "", undoable: bool = True) -> Task:
+def task(
+    name: str, *, next: int = -1, scope: int = -1, into: str = "", undoable: bool = True
+) -> Task:
     bind = Bind(into) if into else None
     return Task(name, (Name("x"),), (), bind, undoable, next=next, scope=scope)
 

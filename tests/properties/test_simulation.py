@@ -33,6 +33,7 @@ REGRESSIONS = (
     ("crashes", 258, "an attempt that is due at recovery begins once"),
     ("crashes", 3033, "commands that end while they are taken up again"),
     ("crashes", 4616, "a command that began before a crash hid it, and came again too late"),
+    ("crashes", 24863, "a duplicate of the report that ends a run is not confirmed before it"),
     ("placements", 28, "a task that is undone by the transition that completes it"),
     ("placements", 58, "a gather of nothing"),
     ("placements", 67, "RESUME leaves the scopes that stand in a finally body"),

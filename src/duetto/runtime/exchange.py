@@ -142,7 +142,8 @@ class Exchange:
     def _handle(self, message: Message, acknowledge: Acknowledge) -> None:
         body, run = message.body, self._run(message)
         if run is None:
-            acknowledge()
+            # It is closed, which this turn's commit may be about to make durable.
+            self.desk.after_commit(acknowledge)
             return
         match body:
             case AskRun():
@@ -179,7 +180,7 @@ class Exchange:
             self.desk.clock.now_ms(),
             RunStateMessage(closed),
         )
-        self.publish(reply)
+        self.desk.after_commit(lambda: self.publish(reply))
 
     # -- messages older than what is kept of runs (PROTOCOL, rule 20)
 
