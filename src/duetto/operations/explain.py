@@ -338,6 +338,8 @@ class _Explainer:
         assert isinstance(body, Command), "commands are kept as their messages"
         sent = f"{clock(message.sent, self._now)} ({lasting(self._now - message.sent)} ago)"
         what = "undoes" if body.undo else "runs"
+        if body.task not in self._known.tasks:
+            what = "was asked, but does not know how, to undo" if body.undo else "does not know"
         text = f"{message.to} {what} {body.task} for {token_name(self._state.id, body.token)}, "
         text += f"as {named(message.source)} asked {sent}"
         last = self._sinces.get(body.path)

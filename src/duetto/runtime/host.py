@@ -127,7 +127,7 @@ class Host(Desk):
         except DuettoError as unknown:
             self.park(run, token, f"its definition {token.definition[:8]} is unknown: {unknown}")
             return
-        if isinstance(input, Cancel | Woken) and isinstance(token.rest, OnTask):
+        if isinstance(input, Cancel | Woken) and isinstance(awaited(token), OnTask):
             self._keep_arguments(run, token, cause)
         cause.at = self.clock.now_ms()
         transition = advance(program, self.placement, token, input, cause.at)
@@ -137,7 +137,8 @@ class Host(Desk):
         """A task that is interrupted may have to be settled: with the arguments that it had."""
         cause.step = token.step
         running = self.attempts.running.get((run.id, token.path, token.step))
-        cause.args = running.packed if running is not None else self.attempts.packed(token)
+        begun = fold.resting(token, awaited(token))
+        cause.args = running.packed if running is not None else self.attempts.packed(begun)
 
     def take(self, run: RunState, token: Token, transition: Transition, cause: Cause) -> None:
         """Write the transition of a token, and follow what it leads to within the same commit."""
@@ -512,6 +513,11 @@ class Host(Desk):
 def outcome_of(transition: Transition) -> Outcome:
     """Return the outcome that an ended token reports."""
     return next(effect.outcome for effect in transition.effects if isinstance(effect, Report))
+
+
+def awaited(token: Token) -> Rest:
+    """Return what a token waits for, or waited for until it was parked."""
+    return token.rest.over if isinstance(token.rest, Parked) else token.rest
 
 
 def without_due(rest: Rest) -> Rest:

@@ -96,7 +96,7 @@ class Undoing:
             # Where it runs for a command, this is how its body hears of the cancel.
             self.attempts.running[place].context.cancel()
             self.attempts.await_end(place, lambda: self.settle(run, entry, handle, then, args))
-        elif not entry.unknown:
+        elif not entry.unknown or (not args and self.desk.alone):
             then(None, args)
         elif not args:
             # Its command is still under way, and brings them; until then there is nothing to undo.
