@@ -36,8 +36,11 @@ def fixed(random: Random) -> list[Layout]:
     return found
 
 
-def changing(random: Random, *, crashes: int = 0, cancel: bool = False) -> Layout:
-    """Every participant with an opinion of its own, which changes as it goes; clocks differ."""
+def changing(random: Random, *, crashes: int = 0, within: int = 30, cancel: bool = False) -> Layout:
+    """Every participant with an opinion of its own, which changes as it goes; clocks differ.
+
+    Each crash is at one of a host's first commits, `within` so many.
+    """
     stores = random.choice((APART, APART, APART, PAIRED, ALONE))
     count = len(stores)
     moves = tuple(
@@ -48,7 +51,7 @@ def changing(random: Random, *, crashes: int = 0, cancel: bool = False) -> Layou
         random.choice((orchestration(), choreography(), scattered(random))) for _ in range(count)
     )
     dying = tuple(
-        (random.randint(1, 30), random.randrange(count), random.random() < 0.6, random.random())
+        (random.randint(1, within), random.randrange(count), random.random() < 0.6, random.random())
         for _ in range(random.randint(1, crashes) if crashes else 0)
     )
     return Layout(

@@ -7,7 +7,7 @@ import pytest
 from tests.properties.against_python import Sources, compare
 from tests.properties.sources import ENDING, STATEMENTS
 
-SEEDS = 200
+SEEDS = 150
 
 # Python itself leaves the coroutines of a gather whose arguments raise.
 pytestmark = pytest.mark.filterwarnings(

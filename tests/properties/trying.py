@@ -13,7 +13,7 @@ from tests.properties.checks import Result, check, folded
 from tests.properties.reference import Wrong
 from tests.properties.systems import changing, fixed
 
-CLASSES = ("placements", "choices", "crashes")
+CLASSES = ("placements", "choices", "crashes", "storms")
 
 ARGUMENTS = (1, 2, 3)
 
@@ -48,7 +48,7 @@ class Trial:
     def __init__(self, seed: int, kind: str, counts: Counts) -> None:
         self.seed, self.kind, self.counts = seed, kind, counts
         self.random = random = Random(f"{kind} {seed}")
-        shape = Shape(choices=kind != "placements", late=kind != "crashes")
+        shape = Shape(choices=kind != "placements", late=kind in ("placements", "choices"))
         self.block: Block = draw(random, shape)
         self.failing = random.choice((0, 0, 0.08, 0.2))
         home = random.choice(("", "", *SERVICES))
@@ -61,6 +61,8 @@ class Trial:
                 return fixed(self.random)
             case "choices":
                 return [changing(self.random, cancel=self.random.random() < 0.15)]
+            case "storms":
+                return [changing(self.random, crashes=5, within=6)]
             case _:
                 return [changing(self.random, crashes=4, cancel=self.random.random() < 0.15)]
 

@@ -55,8 +55,8 @@ class Suspects:
         host = self._host
         while self._waiting and not host.stopping and host.failure is None:
             run, token = self._waiting.pop()
-            if run.tokens.get(token.path) is not token:
-                continue  # cancelled, timed out or retried meanwhile
+            if waiting_as(run, token) is None:
+                continue  # interrupted or retried meanwhile
             deaths = self._raise(run, token)
             if deaths > DEATHS_MAX:
                 reason = f"its process died {deaths} times while this task was in hand"
@@ -66,12 +66,14 @@ class Suspects:
             return
 
     def _begin(self, run: RunState, token: Token) -> None:
-        if run.tokens.get(token.path) is token:
-            self._host.renew(run, token)
+        current = waiting_as(run, token)
+        if current is not None:
+            self._host.begin_due(run, current)
+            token = run.tokens[token.path]
         self._look(run, token, ALONE_LOOKS_MAX)
 
     def _look(self, run: RunState, token: Token, looks: int) -> None:
-        if looks and run.tokens.get(token.path) is token:
+        if looks and waiting_as(run, token) is not None:
             self._host.loop.call_later(LOOK_S, self._look, run, token, looks - 1)
         else:
             self.begin()
@@ -82,6 +84,14 @@ class Suspects:
         self._host.write(run, record)
         fold.apply(run, record)
         return deaths
+
+
+def waiting_as(run: RunState, token: Token) -> Token | None:
+    """Return the token as it is now, if it waits for the same still: a cancel may have marked it
+    while it is shielded."""
+    current = run.tokens.get(token.path)
+    same = current is not None and (current.step, current.rest) == (token.step, token.rest)
+    return current if same else None
 
 
 def in_hand(host: Host) -> Iterator[tuple[RunState, Token]]:
