@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,8 @@ from duetto.observer import LoopBlocked
 from duetto.runtime.suspects import DEATHS_MAX
 from duetto.store import Query
 from tests.faults.apps import Signals, an_app
-from tests.faults.trade import TRACE, Order, nap, sell
+from tests.faults.lingering import LINGER_S, clerk, visit
+from tests.faults.trade import TRACE
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,17 +81,19 @@ async def test_a_task_that_kills_its_process_parks_and_others_go_on(tmp_path: Pa
         assert await app.operations.result("poison") == 7
 
 
-async def test_a_clean_stop_is_no_death(tmp_path: Path) -> None:
-    """However often an app is stopped while a run waits, nothing is held against its task."""
+async def test_a_clean_stop_is_no_death(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often a task is cut off by a stop, it is never taken for what kills its process."""
     path = tmp_path / "trade.sqlite"
+    options: dict[str, Any] = {"services": [clerk], "workflows": [visit]}
+    monkeypatch.setattr("duetto.app.STOP_S", 0)
+    monkeypatch.setenv(LINGER_S, "600")
     for _ in range(DEATHS_MAX + 2):
-        async with an_app(path) as app:
-            await app.start_async(nap, 3600.0, id="asleep")
-            await app.start_async(sell, Order("a", 1), id="r")
-    async with an_app(path) as app:
-        assert await app.operations.result("r") == "r-a"
-        assert app.operations.show("r").parked == 0
-    assert TRACE.count("reserve") <= 1
+        async with an_app(path, **options) as app:
+            await app.start_async(visit, "anna", id="r")
+    monkeypatch.setenv(LINGER_S, "0")
+    async with an_app(path, **options) as app:
+        assert await app.operations.result("r") == "anna has left"
+    assert TRACE.done == ["linger", "leave"]
 
 
 async def test_a_body_that_holds_the_loop_is_named() -> None:
@@ -101,3 +105,11 @@ async def test_a_body_that_holds_the_loop_is_named() -> None:
         assert 110 <= blocked.took_ms < 10_000
         await app.run_async(compute, 0.01, id="short")
     assert len(signals.of(LoopBlocked)) == 1
+
+
+async def test_a_body_that_waits_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LINGER_S, "0.11")
+    signals = Signals()
+    async with an_app(services=[clerk], workflows=[visit], observer=signals) as app:
+        assert await app.run_async(visit, "anna", id="r") == "anna has left"
+    assert signals.of(LoopBlocked) == []
