@@ -63,8 +63,9 @@ kills: $(DEV) ## several hundred kill -9 at random instants and named points
 
 crash: kills ## the same
 
-fuzz: $(DEV) ## the property tests with many more examples
-	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest --timeout=0 -k property $(ARGS)
+fuzz: $(DEV) ## generated workflows in virtual time, then more examples; ARGS="--seeds 20000 --first 1"
+	$(BIN)/python -m tests.properties $(ARGS)
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest --timeout=0 -k property
 
 docs: $(DOCS) ## build the documentation into site/
 	$(BIN)/zensical build
