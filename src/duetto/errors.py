@@ -15,7 +15,6 @@ DuettoError
 │   └── RunParked            a run of which nothing moves before an operator decides
 ├── TaskError                an error whose class is not known here
 ├── Cancelled                the run or a branch is cancelled; cannot be caught in a workflow
-├── Poisoned                 an input in hand at too many deaths of its process
 └── StoreError
     ├── StoreBusy            another process owns the store
     ├── StoreDamaged         a checksum that does not fit
@@ -142,10 +141,6 @@ class Cancelled(DuettoError):
 
     def __init__(self, message: str = "cancelled") -> None:
         super().__init__(message)
-
-
-class Poisoned(DuettoError):
-    """An input that was in hand each time its process died, as often as is allowed."""
 
 
 class StoreError(DuettoError):

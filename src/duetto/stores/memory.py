@@ -129,7 +129,7 @@ class MemoryStore:
         raise NotAllowed(
             "A store in memory has no backup.",
             found=f"a backup to {path}",
-            do="use a store in a file: `store='sqlite:///app.sqlite'`",
+            do="use a store in a file: `store='./app.sqlite'`",
         )
 
     def close(self) -> None:
