@@ -3,6 +3,7 @@
 At a death everything in hand looks the same, the culprit and those beside it. So after a few
 deaths in a row they are begun one at a time, each with its count raised and committed before: a
 further death is counted for the one in hand alone, and the innocent are cleared by their ends.
+Each host looks for itself: where several share a process, each has one in hand.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from duetto.errors import DuettoError
 from duetto.kernel import fold
 from duetto.kernel.fold import RunState
+from duetto.model.definition import Task
 from duetto.model.record import InHand
 from duetto.model.token import OnTask, OnUndo, Token
 from duetto.runtime.host import Host
@@ -43,34 +46,32 @@ class Suspects:
             else:
                 self._waiting.append((run, token))
                 self._places.add((run.id, token.path))
-        # In another order each time, or the first would be blamed for each short life.
-        self._waiting.sort(key=lambda _: self._host.clock.random())
+        # The least blamed is last, and so begun first: short lives spread their blame, and what
+        # kills is reached when the others have ended.
+        chance = self._host.clock.random
+        self._waiting.sort(key=lambda w: (-w[0].deaths.get(w[1].path, 0), chance()))
 
     def holds(self, run: RunState, path: str) -> bool:
         """Return whether a token is kept back."""
         return (run.id, path) in self._places
 
     def begin(self) -> None:
-        """Begin the next suspect, once its count is committed; none where a host stops."""
+        """Begin the next suspect, in the commit that raises its count; none where a host stops."""
         host = self._host
         while self._waiting and not host.stopping and host.failure is None:
             run, token = self._waiting.pop()
-            if waiting_as(run, token) is None:
+            current = waiting_as(run, token)
+            if current is None:
                 continue  # interrupted or retried meanwhile
             deaths = self._raise(run, token)
             if deaths > DEATHS_MAX:
                 reason = f"its process died {deaths} times while this task was in hand"
-                host.park(run, token, reason)
+                host.park(run, current, reason)
                 continue
-            host.after_commit(partial(self._begin, run, token))
+            host.begin_due(run, current)
+            begun = run.tokens.get(token.path, current)
+            host.after_commit(partial(self._look, run, begun, ALONE_LOOKS_MAX))
             return
-
-    def _begin(self, run: RunState, token: Token) -> None:
-        current = waiting_as(run, token)
-        if current is not None:
-            self._host.begin_due(run, current)
-            token = run.tokens[token.path]
-        self._look(run, token, ALONE_LOOKS_MAX)
 
     def _look(self, run: RunState, token: Token, looks: int) -> None:
         if looks and waiting_as(run, token) is not None:
@@ -95,12 +96,27 @@ def waiting_as(run: RunState, token: Token) -> Token | None:
 
 
 def in_hand(host: Host) -> Iterator[tuple[RunState, Token]]:
-    """Yield the tokens whose task or compensation was under way, or about to begin."""
+    """Yield the tokens whose task or compensation was under way here, or about to begin."""
     now = host.clock.now_ms()
     for run in host.runs.values():
         for token in run.tokens.values():
-            if isinstance(token.rest, OnTask | OnUndo) and token.rest.due <= now:
+            rest = token.rest
+            if isinstance(rest, OnTask | OnUndo) and rest.due <= now and _is_here(host, token):
                 yield run, token
+
+
+def _is_here(host: Host, token: Token) -> bool:
+    """Return whether a token's work is done by this host: a command kills another, if any."""
+    if isinstance(token.rest, OnUndo):
+        task = token.rest.entry.task
+    else:
+        try:
+            program = host.programs.program(token.definition)
+        except DuettoError:
+            return False  # it is parked for that
+        node = program.regions[token.region][token.node].node
+        task = node.task if isinstance(node, Task) else ""
+    return task.partition(".")[0] in host.local_services
 
 
 __all__ = ["DEATHS_MAX", "Suspects"]
