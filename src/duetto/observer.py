@@ -5,7 +5,7 @@
 | RunStarted | a run was committed | run, workflow |
 | RunEnded | a run's end was committed | run, workflow, status, error |
 | AttemptFailedSignal | an attempt at a task failed | run, path, task, attempt, error, due_ms |
-| TokenParked | a token waits for an operator | run, path, reason |
+| TokenParked | a token waits for an operator | run, path, reason, task |
 | Recovered | unfinished runs were taken up again | runs |
 | Unfinished | an app stops though runs are open; they continue when it runs next | runs |
 | StorePaused | the store has no room; nothing is lost, it is tried again | reason |
@@ -45,6 +45,7 @@ class TokenParked(Struct, frozen=True):
     run: str
     path: str
     reason: str
+    task: str = ""
 
 
 class Recovered(Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -307,6 +308,11 @@ async def stores_apart(
             yield app
     finally:
         depot.store = till.store = None
+
+
+def copied(store: MemoryStore) -> MemoryStore:
+    """Return what a store holds in this instant: what is left where the process dies now."""
+    return copy.deepcopy(store)
 
 
 def told(operations: Operations, id: str) -> list[str]:

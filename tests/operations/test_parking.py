@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 
 from duetto import App, Retry, Service, Workflow, workflow
@@ -256,7 +254,7 @@ async def test_a_task_that_kills_its_process_is_parked_and_resumed_after_a_fix(
 
 def as_killed(store: MemoryStore, id: str, *, step: int, deaths: int = DEATHS_MAX) -> MemoryStore:
     """Return what a store held in this instant, with the deaths that recoveries wrote."""
-    killed = copy.deepcopy(store)
+    killed = scene.copied(store)
     row = killed.run(id)
     assert row is not None
     record = InHand(ROOT, 0, step, deaths)

@@ -1,5 +1,5 @@
 """Who is told of signals."""
 
-from duetto.observers.logs import LogObserver
+from duetto.observers.logs import LogObserver, TaskFields
 
-__all__ = ["LogObserver"]
+__all__ = ["LogObserver", "TaskFields"]

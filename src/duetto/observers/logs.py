@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import assert_never
 
+from duetto.authoring.context import current_slot
 from duetto.observer import (
     AttemptFailedSignal,
     LoopBlocked,
@@ -30,6 +31,22 @@ def named(runs: tuple[str, ...]) -> str:
     return ", ".join(runs[:IDS_SHOWN_MAX]) + more
 
 
+class TaskFields(logging.Filter):
+    """Gives each log record the `run`, `path`, `task` and `attempt` of the body that writes it.
+
+    Add it to a handler: `handler.addFilter(TaskFields())`. Outside a body they are empty.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        slot = current_slot.get()
+        context = slot.context if slot is not None else None
+        found = ("", "", "", 0)
+        if context is not None:
+            found = (context.run, context.path, context.task, context.attempt)
+        record.run, record.path, record.task, record.attempt = found
+        return True
+
+
 class LogObserver:
     """Logs to the logger `duetto`: what needs somebody is a warning, the rest is information."""
 
@@ -44,8 +61,9 @@ class LogObserver:
                     "run %s %s task %s attempt %d failed: %s; next at %d",
                     *(run, path, task, attempt, error, due),
                 )
-            case TokenParked(run, path, reason):
-                log.warning("run %s %s is parked: %s", run, path, reason)
+            case TokenParked(run, path, reason, task):
+                on = f"{path} task {task}" if task else path
+                log.warning("run %s %s is parked: %s", run, on, reason)
             case Recovered(runs):
                 log.warning("continuing %d unfinished runs: %s", len(runs), named(runs))
             case Unfinished(runs):

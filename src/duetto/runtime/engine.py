@@ -45,6 +45,7 @@ class Engine:
         self.codec, self.observer, self.broker = codec, observer, broker
         self._placement = placement
         self.retention_ms = retention_ms
+        self._rooms = {room for handle in tasks.values() for room in handle.rooms}
         self.hosts: list[Host] = []
         self._sweeps: list[Sweeps] = []
 
@@ -115,10 +116,10 @@ class Engine:
 
     @property
     def congested(self) -> bool:
-        """Whether a new start should wait."""
-        return any(
-            host.invoker is not None and host.invoker.backlog > BACKLOG_MAX for host in self.hosts
-        )
+        """Whether a new start should wait: for a worker, or for room within a limit."""
+        queued = sum(len(room.waiting) for room in self._rooms)
+        queued += sum(host.invoker.backlog for host in self.hosts if host.invoker is not None)
+        return queued > BACKLOG_MAX
 
     async def stop(self, timeout_s: float) -> int:
         """Let what runs end, start nothing new, commit, close; return how many were cut off."""

@@ -15,6 +15,7 @@ from duetto.kernel import fold, journal
 from duetto.kernel.advance import advance, renewed
 from duetto.kernel.fold import RunState
 from duetto.kernel.walk import wake_at
+from duetto.model.definition import Task
 from duetto.model.effect import (
     Begin,
     CallTask,
@@ -499,8 +500,19 @@ class Host(Desk):
         self._note_parked(run, token.path, rest)
 
     def _note_parked(self, run: RunState, path: str, rest: Parked) -> None:
-        signal = TokenParked(run.id, path, rest.reason)
+        signal = TokenParked(run.id, path, rest.reason, self._task_of(run.tokens[path], rest))
         self.after_commit(lambda: self._tell_parked(signal))
+
+    def _task_of(self, token: Token, rest: Parked) -> str:
+        """Return the task that a parked token waits for, or undoes, as far as it is known here."""
+        if isinstance(rest.over, OnUndo):
+            return rest.over.entry.task
+        try:
+            definition = self.programs.definition(token.definition)
+        except DuettoError:
+            return ""
+        node = definition.regions[token.region].nodes[token.node]
+        return node.task if isinstance(node, Task) and isinstance(rest.over, OnTask) else ""
 
     def _tell_parked(self, signal: TokenParked) -> None:
         self.observer.note(signal)
