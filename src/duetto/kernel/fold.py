@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, assert_never
 
 from msgspec import Struct
@@ -58,6 +59,9 @@ class Trail(Struct, frozen=True):
     message: Message | None = None
 
 
+NO_ROWS: Mapping[Any, Any] = MappingProxyType({})
+
+
 class RunState:
     """What one store knows of one open run. Everything in it is folded from the journal."""
 
@@ -70,6 +74,7 @@ class RunState:
         "hops",
         "id",
         "keys",
+        "made",
         "progress",
         "reports",
         "rid",
@@ -92,6 +97,7 @@ class RunState:
     def __init__(self, rid: int, id: str, digest: str, home: str) -> None:
         self.rid, self.id, self.digest, self.home = rid, id, digest, home
         self.tokens = {}
+        self.made: tuple[str, ...] = ("tokens",)
 
     def __getattr__(self, name: str) -> Any:
         """Make a table at its first use: most runs need none, and a hundred thousand are open."""
@@ -99,16 +105,18 @@ class RunState:
             raise AttributeError(name)
         made: Any = set[str]() if name == "tombs" else {}
         setattr(self, name, made)
+        self.made = (*self.made, name)
         return made
+
+    def peek(self, table: str) -> Mapping[Any, Any]:
+        """Return a table to read, empty where there is none, without making one."""
+        return getattr(self, table) if table in self.made else NO_ROWS
 
     def forget(self, path: str, *tables: str) -> None:
         """Drop what is known of a path in tables, where there are any."""
         for table in tables:
-            try:
-                rows: dict[str, Any] = object.__getattribute__(self, table)
-            except AttributeError:
-                continue
-            rows.pop(path, None)
+            if path in self.peek(table):
+                del getattr(self, table)[path]
 
 
 def changed(token: Token, change: Change) -> Token:
@@ -152,11 +160,12 @@ def apply(state: RunState, record: Record) -> None:
             _begin(state, (), record.sent)
         case Started():
             # It may have arrived after its cancel, which then is written before it.
-            is_late = record.path in state.tombs
+            is_late = record.path in state.peek("tombs")
             token = record.token
             state.tokens[record.path] = replace(token, cancelled=True) if is_late else token
-            state.away.pop(record.path, None)
-            state.hops[record.path] = record.token.hop
+            state.forget(record.path, "away")
+            if record.source:
+                state.hops[record.path] = record.token.hop
             _begin(state, record.forked, record.sent)
         case AttemptFailed():
             _attempt(state, record)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Generator
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
 
@@ -142,18 +145,32 @@ def recover(host: Host) -> list[str]:
 
     What was in hand when the process died is counted, and committed, before anything is advanced.
     """
-    load(host)
-    suspects = Suspects(host)
-    if host.store.died:
-        suspects.count()
-        host.flush()
-    for run in list(host.runs.values()):
-        _continue(host, run, suspects)
-    suspects.begin()
+    with collector_paused():
+        load(host)
+        suspects = Suspects(host)
+        if host.store.died:
+            suspects.count()
+            host.flush()
+        for run in list(host.runs.values()):
+            _continue(host, run, suspects)
+        suspects.begin()
     found = [run.id for run in host.runs.values() if run.home in host.participants]
     if found:
         host.observer.note(Recovered(tuple(found)))
     return found
+
+
+@contextmanager
+def collector_paused() -> Generator[None]:
+    """Recover without the garbage collector: what is made here stays, and looking through it again
+    and again takes as long as making it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def load(host: Host) -> None:
@@ -171,11 +188,11 @@ def _continue(host: Host, run: RunState, suspects: Suspects) -> None:
             _rearm(host, run, token.path, alone=suspects.holds(run, token.path))
         except DuettoError as error:
             host.park(run, token, str(error))
-    for message in list(run.commands.values()):
+    for message in list(run.peek("commands").values()):
         host.exchange.execute_again(run, message)
-    for message in list(run.sent.values()):
+    for message in list(run.peek("sent").values()):
         host.exchange.publish(message)
-    for trail in list(run.away.values()):
+    for trail in list(run.peek("away").values()):
         if trail.message is not None and isinstance(trail.message.body, Arrive):
             host.exchange.publish(trail.message)
 
