@@ -1,0 +1,1 @@
+"""The pages: their snippets run, their tables are whole, their picture is what the code draws."""
