@@ -1,4 +1,4 @@
-"""The contract of a codec: a value comes back equal and of exactly the same types, or is refused."""
+"""The contract of a codec: a value comes back equal and of the same types, or is refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ VALUE_BYTES_MAX = 2 * 1024 * 1024
 """Bytes of one value: it is copied with its token at every move, and a commit holds many."""
 
 ITEMS_MAX = 1_000_000
-"""Items that one `for` loop walks: they are stored before the first turn, and an endless one ends."""
+"""Items that one `for` loop walks: they are stored before the first turn, so they must end."""
 
 NESTING_MAX = 64
 """Levels of one value: decoding must succeed on any stack, however deep its caller already is."""
@@ -33,7 +33,7 @@ class Plan(Protocol):
 
     @property
     def encode(self) -> Callable[[Any], bytes]:
-        """Return the bytes of a value. Raises ValueRefused, or LimitExceeded where it is too big."""
+        """Return the bytes of a value. Raises ValueRefused, or LimitExceeded for a big one."""
         ...
 
     @property
@@ -77,7 +77,7 @@ class Codec(Protocol):
         ...
 
     def tuple_of(self, parts: Sequence[bytes], /) -> bytes:
-        """Return the bytes of a `tuple[…]` or `list[…]` whose elements are encoded by their plans."""
+        """Return the bytes of a `tuple[…]` or `list[…]` whose elements are encoded already."""
         ...
 
     def dynamic_tuple_of(self, parts: Sequence[bytes], /) -> bytes:

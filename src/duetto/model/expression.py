@@ -36,7 +36,7 @@ class Attribute(Struct, frozen=True, tag="attribute"):
 
 
 class More(Struct, frozen=True, tag="more"):
-    """Whether a `for` loop goes on: `index` (a variable) is below the size of `source`, its items."""
+    """Whether a `for` loop goes on: the variable `index` is below the size of `source`."""
 
     source: str
     index: str

@@ -21,8 +21,8 @@ class Command(Struct, frozen=True, array_like=True, tag="command"):
     """Run a task, or its compensation (`undo`), under the key (run, path, step).
 
     `args` is packed by the task's own signature and empty for a compensation: the service has
-    them. `unknown` asks to settle the task first, with `args` in case it never came. `deadline` in ms since the epoch, 0 for none.
-    `token` is the path of the token that waits, at `reply_to`.
+    them. `unknown` asks to settle the task first, with `args` in case it never came. `deadline` is
+    ms since the epoch, 0 for none. `token` is the path of the token that waits, at `reply_to`.
     """
 
     path: str

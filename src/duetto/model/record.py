@@ -13,7 +13,6 @@ from duetto.model.effect import Change
 from duetto.model.message import Message
 from duetto.model.token import Error, Outcome, Token, Value
 
-
 APP = "(app)"
 """The source of what came from the app's own participant, which has no name."""
 
