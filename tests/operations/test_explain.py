@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from duetto import App
+from duetto.errors import NotFound
+from duetto.kernel.fold import RunState
+from duetto.model.definition import Definition
+from duetto.model.message import Command, Message
 from duetto.operations import Operations
+from duetto.operations.explain import Knowledge, waiting
 from tests.operations.scene import (
     DeafBroker,
     Soldout,
@@ -322,3 +329,46 @@ async def test_a_token_that_arrived_elsewhere_is_explained_there_alone(
         assert (found.participant, found.kind) == ("till", "task")
         assert "runs till.pay" in found.text
         stage.open("pay")
+
+
+async def test_an_app_at_rest_says_that_a_task_runs_once_it_runs(
+    stage: Stage, clock: StillClock, tmp_path: Path
+) -> None:
+    stage.fail("ring", ConnectionError("reset"))
+    app = shop(clock=clock)
+    app.configure(store=tmp_path / "shop.sqlite")
+    async with app:
+        await app.start_async(rung, "tea", id="order-1")
+        await failed_once(app, "order-1")
+    clock.now += HOUR_MS
+    async with app.at_rest(read_only=True) as operations:
+        line = line_of(app, "rung", 0)
+        assert text(operations, "order-1") == (
+            f"order-1 runs till.ring at scene.py:{line} once the app runs: attempt 2 of 3."
+        )
+
+
+async def test_a_task_that_is_unknown_at_its_service_is_told_by_name(clock: StillClock) -> None:
+    """A command waits where it came, for a deploy that knows its task."""
+    state = RunState(1, "order-1", "d", "")
+    command = Command("/", 1, "till.scan", "", "/")
+    state.commands["/", 1, False] = Message("order-1", "", "", "till", clock.now, command)
+    services = frozenset({"till"})
+    known = Knowledge(state, [], {}, services, {}, has_arrived, has_reported)
+    found = only(waiting(known, no_definition, str, clock.now))
+    assert found.text == (
+        "till does not know till.scan, "
+        "which the app asked it to run for order-1 12:00:00Z (0 ms ago)."
+    )
+
+
+def has_arrived(participant: str, path: str, hop: int) -> bool:
+    return True
+
+
+def has_reported(participant: str, path: str) -> bool:
+    return True
+
+
+def no_definition(digest: str) -> Definition:
+    raise NotFound(f"There is no definition {digest}.")

@@ -18,7 +18,7 @@ from tests.operations.scene import Stage, lifted, only, sell, shop
 
 bank = Service("bank")
 ONCE = Retry(attempts_max=1)
-SLOW_S, SOON_S = 3600, 0.005
+SOON_S, LATER_S = 0.005, 0.03
 
 
 class Ledger:
@@ -73,6 +73,12 @@ def blocking(item: str) -> str:
     return f"{context().key} {context().attempt}"
 
 
+@bank.task(retry=Retry(attempts_max=2, delay_ms=1, jitter=0))
+async def flaky(item: str) -> str:
+    await scene.stage.act("flaky", item)
+    return item
+
+
 class Pool:
     """A resource with a lifespan."""
 
@@ -115,6 +121,12 @@ async def deadlined(item: str) -> str:
 
 
 @workflow
+async def flaky_deadlined(item: str) -> str:
+    async with timeout(LATER_S):
+        return await flaky(item)
+
+
+@workflow
 async def in_thread(item: str) -> str:
     return await blocking(item)
 
@@ -129,7 +141,7 @@ async def logged(item: str) -> str:
     return await logging_task(item)
 
 
-WORKFLOWS = (transferring, limiting, deadlined, in_thread, with_pool, logged)
+WORKFLOWS = (transferring, limiting, deadlined, flaky_deadlined, in_thread, with_pool, logged)
 
 
 def bank_app(store: MemoryStore | None = None) -> App:
@@ -239,6 +251,21 @@ async def test_a_deadline_notifies_the_body_and_undoes_what_it_did(stage: Stage)
         await app.operations.outcome("order-1")
         assert handle.status().error == "TimeoutError: timed out"
         assert stage.calls == ["transfer tea", "untransfer paid tea"]
+
+
+async def test_a_deadline_does_not_begin_a_next_attempt_that_has_begun(stage: Stage) -> None:
+    stage.fail("flaky", ConnectionError("reset"))
+    async with bank_app() as app:
+        handle = await app.start_async(flaky_deadlined, "tea", id="order-1")
+        await stage.begun("flaky")
+        stage.close("flaky")
+        stage.forget("flaky")
+        await stage.begun("flaky")
+        await stage.contexts["flaky"].wait_cancelled()
+        stage.open("flaky")
+        await app.operations.outcome("order-1")
+        assert handle.status().error == "TimeoutError: timed out"
+        assert stage.calls == ["flaky tea", "flaky tea"]
 
 
 # -- how it runs

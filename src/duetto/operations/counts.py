@@ -71,6 +71,8 @@ def _count(counts: Counts, record: Record, hops: dict[str, int]) -> None:
             counts.steps += bool(task) and record.error is None
             counts.undone += _undid(cause, record.note)
             counts.messages += record.away
+        case CommandEnded(attempt=0):
+            pass  # skipped by an operator: part of that write
         case CommandEnded(sent=sent, undo=undo):
             counts.writes += 1
             counts.steps += not undo

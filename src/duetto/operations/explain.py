@@ -337,11 +337,13 @@ class _Explainer:
         body = message.body
         assert isinstance(body, Command), "commands are kept as their messages"
         sent = f"{clock(message.sent, self._now)} ({lasting(self._now - message.sent)} ago)"
+        source, run = named(message.source), token_name(self._state.id, body.token)
         what = "undoes" if body.undo else "runs"
+        text = f"{message.to} {what} {body.task} for {run}, as {source} asked {sent}"
         if body.task not in self._known.tasks:
-            what = "was asked, but does not know how, to undo" if body.undo else "does not know"
-        text = f"{message.to} {what} {body.task} for {token_name(self._state.id, body.token)}, "
-        text += f"as {named(message.source)} asked {sent}"
+            verb = "undo" if body.undo else "run"
+            text = f"{message.to} does not know {body.task}, "
+            text += f"which {source} asked it to {verb} for {run} {sent}"
         last = self._sinces.get(body.path)
         if last is not None and last.error is not None:
             text += f"; an attempt failed with {told(last.error)}"

@@ -326,6 +326,8 @@ def _command_ended(record: CommandEnded) -> Said:
     how = f"attempt {record.attempt}, took {took(record.took)}"
     answered = "" if record.sent else "; nobody waits for it any more"
     match record.outcome:
+        case Completed() if record.attempt == 0:
+            return "skipped", f"{record.task} is taken as completed, with a value given for it"
         case Completed():
             return "completed", f"{record.task} completed: {how}{answered}"
         case Failed(error):
