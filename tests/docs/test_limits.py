@@ -1,0 +1,78 @@
+"""The page of limits has every named limit of the code, with its value, and no other."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from tests.tidy.sources import ROOT, Source, python_sources
+
+PAGE = (ROOT / "docs/limits.md").read_text("utf-8")
+NAMED = re.compile(r"^[A-Z][A-Z_]*_(MAX|MS|S|US)$")
+FOLDERS = ("kernel", "runtime", "invokers", "operations", "stores")
+FILES = ("app.py", "codec.py", "store.py")
+SHOWN = re.compile(r"_SHOWN_|SHOWN_MAX|DECIMALS_|HOUR_S|DAY_S|MINUTE_S|SECOND_MS")
+"""How much of something is printed limits nobody."""
+UNITS = {"KiB": 2**10, "MiB": 2**20, "ms": 1, "s": 1000, "days": 24 * 3600 * 1000}
+
+
+def limits(sources: list[Source]) -> dict[str, float]:
+    """Return the named limits of these files, by name."""
+    found: dict[str, float] = {}
+    for source in sources:
+        for node in source.tree.body:
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    if NAMED.match(name) and not SHOWN.search(name):
+                        found[name] = number(value)
+                case _:
+                    pass
+    return found
+
+
+def number(node: ast.expr) -> float:
+    """Return what a constant expression of numbers stands for."""
+    match node:
+        case ast.Constant(value=int() | float() as value):
+            return value
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return number(left) * number(right)
+        case ast.BinOp(left=left, op=ast.Pow(), right=right):
+            return number(left) ** number(right)
+        case ast.BinOp(left=left, op=ast.LShift(), right=right):
+            return int(number(left)) << int(number(right))
+        case _:
+            raise AssertionError(f"a limit is a number: {ast.unparse(node)}")
+
+
+def documented() -> dict[str, float]:
+    """Return the limits of the page; times in milliseconds."""
+    rows = re.findall(r"^\| `([A-Z_]+)` \| ([\d,.]+) ?(\w*) \|", PAGE, re.M)
+    return {name: float(value.replace(",", "")) * UNITS.get(unit, 1) for name, value, unit in rows}
+
+
+CODE = limits(
+    [
+        source
+        for source in python_sources("src/duetto")
+        if source.path.startswith(tuple(f"src/duetto/{each}/" for each in FOLDERS))
+        or source.path in {f"src/duetto/{each}" for each in FILES}
+    ]
+)
+
+
+@pytest.mark.parametrize("name", CODE)
+def test_a_limit_is_documented_with_its_value(name: str) -> None:
+    value = CODE[name]
+    if name.endswith("_US"):
+        value /= 1000
+    elif name.endswith("_S"):
+        value *= 1000
+    assert documented().get(name) == value, f"docs/limits.md lacks `{name}`, or its value"
+
+
+def test_no_limit_is_documented_that_there_is_not() -> None:
+    assert documented().keys() <= CODE.keys()
+    assert len(CODE) > 20
