@@ -5,7 +5,7 @@
 | `python title="NAME"` | writes it to the file NAME, and runs it unless it is called `test_…` |
 | `toml title="NAME"`, `json title="NAME"` | writes it to the file NAME |
 | `python` | runs it behind all such snippets above it, as one program: before the next console |
-| `python refused` | runs it like that, and expects the error in the block behind it |
+| `python title="refused"` | runs it like that, and expects the error in the block behind it |
 | `console` | runs each line after `$ `, and compares what is printed: `…` stands for anything, and
   how wide a space is does not count |
 | `py`, `sh`, `text`, `mermaid`, … | nothing: a fragment, somebody else's command, a drawing |
@@ -89,17 +89,17 @@ class Reader:
         """Do what one snippet shows."""
         where = f"{self.page.name}:{snippet.line}"
         match snippet.kind:
+            case "python" if snippet.title == "refused":
+                ran = self.python("refused.py", self.program + snippet.text)
+                assert ran.returncode, f"{where} is not refused"
+                said = ran.stderr.replace(str(self.folder) + os.sep, "")
+                assert fits(behind, said), f"{where} is refused in other words:\n{said}"
             case "python" if snippet.title:
                 self.write(snippet.title, snippet.text)
                 if not Path(snippet.title).name.startswith("test_"):
                     self.expect_success(self.run(sys.executable, snippet.title), where)
             case "toml" | "json" if snippet.title:
                 self.write(snippet.title, snippet.text)
-            case "python" if "refused" in snippet.info.split():
-                ran = self.python("refused.py", self.program + snippet.text)
-                assert ran.returncode, f"{where} is not refused"
-                said = ran.stderr.replace(str(self.folder) + os.sep, "")
-                assert fits(behind, said), f"{where} is refused in other words:\n{said}"
             case "python":
                 self.program += snippet.text
             case "console":
