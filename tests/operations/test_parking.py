@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from duetto import App, Retry, Service, Workflow, workflow
-from duetto.errors import ConflictError, NotAllowed, ValueRefused
+from duetto.errors import ConflictError, NotAllowed, RunCancelled, ValueRefused
 from duetto.kernel import journal
 from duetto.model.record import InHand
 from duetto.model.token import ROOT
@@ -408,3 +408,27 @@ async def test_a_symbol_that_is_unknown_today_parks_and_is_resumed_by_a_deploy(
     async with helping_app(killed, halved) as app:
         await app.operations.resume("order-1")
         assert await app.operations.result("order-1") == "ab"
+
+
+async def test_a_cancel_waits_for_the_symbol_that_is_unknown(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryStore()
+    stage.close("say")
+    async with helping_app(store, halved) as app:
+        await app.start_async(halved, "abcd", id="order-1")
+        await stage.begun("say")
+        killed = as_killed(store, "order-1", step=1, deaths=0)
+        stage.open("say")
+    with monkeypatch.context() as patch:
+        patch.delattr("tests.operations.test_parking.half")
+        async with helping_app(killed) as app:
+            await app.operations.settled()
+            await app.operations.cancel("order-1")
+            assert app.operations.show("order-1").parked == 1
+    said = len(stage.calls)
+    async with helping_app(killed, halved) as app:
+        await app.operations.resume("order-1")
+        with pytest.raises(RunCancelled):
+            await app.operations.result("order-1")
+    assert len(stage.calls) == said

@@ -65,7 +65,7 @@ def imported(name: str, text: str, folder: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException:  # as the import system does: a module that failed is not there
         del sys.modules[name]
         raise
     return module

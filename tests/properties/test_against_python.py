@@ -35,6 +35,6 @@ def test_a_break_that_is_all_of_a_try_runs_its_finally() -> None:
 def run(seed: int, counts: Sources) -> None:
     try:
         compare(seed, counts)
-    except Exception as error:
+    except Exception as error:  # whatever it is, it is raised again with its seed
         error.add_note(f"again: python -m tests.properties --class python --seed {seed}")
         raise

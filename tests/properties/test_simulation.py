@@ -68,6 +68,6 @@ def test_what_was_once_wrong_stays_right(kind: str, seed: int, story: str) -> No
 def run(kind: str, seed: int, counts: Counts) -> None:
     try:
         Trial(seed, kind, counts).run()
-    except Exception as error:
+    except Exception as error:  # whatever it is, it is raised again with its seed
         error.add_note(f"again: python -m tests.properties --class {kind} --seed {seed}")
         raise

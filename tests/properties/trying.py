@@ -87,7 +87,7 @@ class Trial:
         try:
             outcome = world.run(ARGUMENTS)
             result = check(world, self.block, outcome, ARGUMENTS, choices=self.kind != "placements")
-        except Exception as error:
+        except Exception as error:  # whatever it is, it is raised again with its system
             error.add_note(f"in {layout.name}")
             raise
         self.count(world, result)

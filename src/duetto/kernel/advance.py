@@ -328,6 +328,10 @@ def _resume(walk: Walk) -> None:
     if not isinstance(rest, Parked):
         walk.rest = rest
         return
+    # It may have been cancelled where its definition was unknown.
+    _interrupt(walk)
+    if walk.rest is not rest:
+        return
     walk.rest = _fresh(rest.over)
     if isinstance(rest.over, Ready):
         walk.rest = None

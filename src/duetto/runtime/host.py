@@ -126,13 +126,24 @@ class Host(Desk):
         try:
             program = self.programs.program(token.definition)
         except DuettoError as unknown:
-            self.park(run, token, f"its definition {token.definition[:8]} is unknown: {unknown}")
+            if isinstance(input, Cancel):
+                self._note_cancelled(run, token)
+            else:
+                reason = f"its definition {token.definition[:8]} is unknown: {unknown}"
+                self.park(run, token, reason)
             return
-        if isinstance(input, Cancel | Woken) and isinstance(awaited(token), OnTask):
+        interrupts = isinstance(input, Cancel | Woken) or token.cancelled
+        if interrupts and isinstance(awaited(token), OnTask):
             self._keep_arguments(run, token, cause)
         cause.at = self.clock.now_ms()
         transition = advance(program, self.placement, token, input, cause.at)
         self.take(run, token, transition, cause)
+
+    def _note_cancelled(self, run: RunState, token: Token) -> None:
+        """A token that cannot be advanced here acts on its cancel once its definition is back."""
+        change = replace(as_it_is(token, token.rest), cancelled=True)
+        run.tokens[token.path] = fold.changed(token, change)
+        self.write(run, Moved(token.path, self.clock.now_ms(), "cancelled", change))
 
     def _keep_arguments(self, run: RunState, token: Token, cause: Cause) -> None:
         """A task that is interrupted may have to be settled: with the arguments that it had."""
