@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -59,9 +59,18 @@ class Figures:
 
 
 async def measure(
-    name: str, backend: str, concurrency: int, seconds: float, directory: Path
+    name: str,
+    backend: str,
+    concurrency: int,
+    seconds: float,
+    directory: Path,
+    *,
+    around: AbstractContextManager[object] | None = None,
 ) -> Figures:
-    """Measure one workload at one concurrency; on SQLite beside its floor."""
+    """Measure one workload at one concurrency; on SQLite beside its floor.
+
+    `around` is entered for each round of Duetto that counts: it may watch.
+    """
     with ExitStack() as exits:
         floor: Floor | None = None
         store: SqliteStore | MemoryStore = MemoryStore()
@@ -73,11 +82,17 @@ async def measure(
         counter = tallied(store)
         async with workloads.new_app(store) as app:
             plan = workloads.plan(app, name, concurrency)
-            rounds = await _rounds(plan, counter, floor, seconds)
+            rounds = await _rounds(plan, counter, floor, seconds, around or nullcontext())
     return _medians(name, backend, concurrency, rounds)
 
 
-async def _rounds(plan: Plan, counter: Tallied, floor: Floor | None, seconds: float) -> list[Round]:
+async def _rounds(
+    plan: Plan,
+    counter: Tallied,
+    floor: Floor | None,
+    seconds: float,
+    around: AbstractContextManager[object],
+) -> list[Round]:
     amount = await _sized(plan, seconds / SHARE)
     counted = counter.take()
     if floor is not None:
@@ -86,7 +101,7 @@ async def _rounds(plan: Plan, counter: Tallied, floor: Floor | None, seconds: fl
     began = time.perf_counter()
     while _another(len(rounds), (time.perf_counter() - began) / seconds):
         gc.collect()
-        rounds.append(await _round(plan, amount, counter, floor))
+        rounds.append(await _round(plan, amount, counter, floor, around))
     return rounds
 
 
@@ -112,9 +127,16 @@ def _another(rounds_done: int, budgets_spent: float) -> bool:
     return rounds_done < ROUNDS_MAX and budgets_spent < 1
 
 
-async def _round(plan: Plan, amount: int, counter: Tallied, floor: Floor | None) -> Round:
+async def _round(
+    plan: Plan,
+    amount: int,
+    counter: Tallied,
+    floor: Floor | None,
+    around: AbstractContextManager[object],
+) -> Round:
     cpu_s = time.process_time()
-    done = await plan.round(amount)
+    with around:
+        done = await plan.round(amount)
     cpu_s = time.process_time() - cpu_s
     counted = counter.take()
     growth = workloads.marks.growth if workloads.marks.tenth else None

@@ -21,7 +21,7 @@ from duetto.broker import Broker
 from duetto.brokers import InProcessBroker
 from duetto.clock import Clock
 from duetto.codecs import MsgpackCodec
-from duetto.errors import ConfigurationError
+from duetto.errors import ConfigurationError, DuettoError
 from duetto.invokers import LocalInvoker
 from duetto.model.placement import Placement, check, parse
 from duetto.observer import Observer, Unfinished
@@ -310,7 +310,11 @@ class App:
                 finally:
                     self._name_unfinished()
 
-        return run_in_loop(within())
+        try:
+            return run_in_loop(within())
+        except DuettoError as error:
+            # A reader looks for a line of their own, so the frames of Duetto are left out.
+            raise error.with_traceback(None) from error.__cause__
 
     def _name_unfinished(self) -> None:
         unfinished = self.operations.unfinished()
