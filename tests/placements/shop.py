@@ -187,6 +187,6 @@ async def outcomes(app: App, orders: Iterable[Order]) -> dict[str, str]:
 
 def engine_of(app: App) -> Engine:
     """Return the engine of a running app: tests stop and crash single hosts."""
-    engine = app._engine  # pyright: ignore[reportPrivateUsage]  # a single host has no door
+    engine = app._engine  # pyright: ignore[reportPrivateUsage]  # no user crashes a host  # a single host has no door
     assert engine is not None
     return engine
