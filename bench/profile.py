@@ -28,7 +28,9 @@ SAMPLE_S = 0.001
 PLACES_SHOWN = 40
 
 LINES = (
-    ("COMMIT", "COMMIT"),
+    ('"COMMIT"', "COMMIT"),
+    ("self._log_pages = pages", "COMMIT"),  # its hook: the samples that C code held back
+    ("wal_checkpoint", "checkpoint"),
     ('"BEGIN', "SQL"),
     ("journal.encode(", "record and seal"),
     ("seal(", "record and seal"),
