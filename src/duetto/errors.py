@@ -95,7 +95,7 @@ class NotFound(DuettoError):
         return cls(
             f"There is no {kind} `{name}`.",
             found=name,
-            expected=f"one of: {', '.join(names[:12])}" if names else f"the name of an existing {kind}",
+            expected=f"one of: {', '.join(names[:12])}" if names else f"an existing {kind}",
             do=f"did you mean `{near[0]}`?" if near else do,
         )
 

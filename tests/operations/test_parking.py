@@ -9,8 +9,9 @@ from duetto.errors import ConflictError, NotAllowed, RunCancelled, ValueRefused
 from duetto.kernel import journal
 from duetto.model.record import InHand
 from duetto.model.token import ROOT
+from duetto.model.view import RUNNING
 from duetto.runtime.suspects import DEATHS_MAX
-from duetto.store import Batch, seal
+from duetto.store import Batch, Query, seal
 from duetto.stores.memory import MemoryStore
 from tests.operations import scene
 from tests.operations.scene import (
@@ -432,3 +433,13 @@ async def test_a_cancel_waits_for_the_symbol_that_is_unknown(
         with pytest.raises(RunCancelled):
             await app.operations.result("order-1")
     assert len(stage.calls) == said
+
+
+async def test_parked_runs_are_listed_however_many_others_are_newer(stage: Stage) -> None:
+    async with shop() as app:
+        await parked_on_refund(app, stage)
+        for number in range(3):
+            await app.start_async(nap, "tea", id=f"asleep-{number}")
+        query = Query(statuses=(RUNNING,), limit=1)
+        assert [run.id for run in app.operations.list(query)] == ["asleep-2"]
+        assert [run.id for run in app.operations.list(query, parked=True)] == ["order-1"]

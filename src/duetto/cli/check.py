@@ -109,12 +109,18 @@ def contract_of(placement: Placement, one: Contract) -> dict[str, Any]:
         "to": one.target or "app",
         "line": one.to.line,
         "carries": {
-            name: str(kind) if kind is not None else "unknown"
+            spoken(name): str(kind) if kind is not None else "unknown"
             for name, kind in one.payload
             # Numbered variables are a loop's own: its items and its index.
             if not name.removeprefix("$").isdigit()
         },
     }
+
+
+def spoken(name: str) -> str:
+    """Return a variable's name; the arguments of a branch are numbered by the compiler."""
+    number = name.removeprefix("$p")
+    return f"argument {int(number) + 1}" if number != name and number.isdigit() else name
 
 
 def describe(told: Screen, found: dict[str, Any]) -> None:

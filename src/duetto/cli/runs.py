@@ -64,10 +64,10 @@ def list_runs(
 ) -> None:
     """List runs, newest first."""
     wanted = {BY_NAME["running" if name == "parked" else name] for name in statuses}
-    request = List(workflow, tuple(sorted(wanted)), tag, since_ms(since), since_ms(until), limit)
+    parked = "parked" in statuses and "running" not in statuses
+    times = (since_ms(since), since_ms(until))
+    request = List(workflow, tuple(sorted(wanted)), tag, *times, limit, parked)
     found = ask(Target(app_name, store), request, list[RunView])
-    if "parked" in statuses and "running" not in statuses:
-        found = [run for run in found if run.status != "running" or run.parked]
     listed = screen()
     rows = (
         msgspec.to_builtins(run) if listed.as_json else row(run, short=listed.terminal)

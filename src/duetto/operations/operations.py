@@ -218,16 +218,30 @@ class Operations:
         host, row = self._row(id)
         return self._view(host, row)
 
-    def list(self, query: Query | None = None, *, after: str = "") -> list[RunView]:
+    def list(
+        self, query: Query | None = None, *, after: str = "", parked: bool = False
+    ) -> list[RunView]:
         """Return runs, newest first, by workflow, status, time and tag.
 
-        `after` is the id of the last run of the page before. Raises NotFound for one that is not.
+        `after` is the id of the last run of the page before; `parked` leaves out the open runs
+        that wait for no operator. Raises NotFound for an id that is not there.
         """
         query = query or Query()
         last = self._row(after) if after else None
         pages = [self._rows(host, query, last) for host in self._engine.hosts]
         rows = merge(*pages, key=lambda found: -found[1].created)
+        if parked:
+            waiting = self._with_parked()
+            rows = (found for found in rows if found[1].status != RUNNING or found[1].id in waiting)
         return [self._view(host, row) for host, row in islice(rows, query.limit)]
+
+    def _with_parked(self) -> set[str]:
+        return {
+            id
+            for host in self._engine.hosts
+            for id, run in host.runs.items()
+            if any(isinstance(token.rest, Parked) for token in run.tokens.values())
+        }
 
     def _rows(
         self, host: Host, query: Query, last: tuple[Host, RunRow] | None

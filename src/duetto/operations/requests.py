@@ -38,6 +38,7 @@ class List(Request, frozen=True):
     since: int = 0
     until: int = 0
     limit: int = 100
+    parked: bool = False
 
 
 class History(Request, frozen=True):
@@ -103,9 +104,9 @@ async def answer(operations: Operations, request: AnyRequest) -> object:
     match request:
         case Show(id):
             return Shown(plain(operations.show(id)), operations.counts(id))
-        case List(workflow, statuses, tag, since, until, limit):
+        case List(workflow, statuses, tag, since, until, limit, parked):
             query = Query(workflow, statuses, tag, since, until, limit=limit)
-            return [plain(view) for view in operations.list(query)]
+            return [plain(view) for view in operations.list(query, parked=parked)]
         case History(id):
             return operations.history(id)
         case Explain(id):
