@@ -1,4 +1,4 @@
-"""Child processes of these benchmarks: each begins with a fresh memory, and prints one JSON line."""
+"""Child processes of the benchmarks: each begins with fresh memory, and prints one JSON line."""
 
 from __future__ import annotations
 
