@@ -234,12 +234,13 @@ def report(state: RunState, path: str, outcome: Outcome) -> bool:
     if index in rows:
         return False
     rows[index] = outcome
-    rest = token.rest
-    state.tokens[parent] = resting(
-        token,
-        OnChildren(rest.total, rest.started, rest.ended + 1, rest.decided, rest.interrupt),
-    )
+    state.tokens[parent] = counted(token, token.rest)
     return True
+
+
+def counted(token: Token, rest: OnChildren) -> Token:
+    """Return a parent that one more of its children has reported to."""
+    return resting(token, replace(rest, ended=rest.ended + 1))
 
 
 def _attempt(state: RunState, record: AttemptFailed) -> None:

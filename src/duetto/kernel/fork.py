@@ -10,7 +10,7 @@ from duetto.errors import LimitExceeded
 from duetto.kernel.program import FORKED, Program
 from duetto.kernel.scopes import fail, follow, leave, undo_then
 from duetto.kernel.walk import Walk
-from duetto.model.definition import OUTERMOST, Bind, Call, ForEach, Parallel, Race
+from duetto.model.definition import OUTERMOST, Bind, Call, ForEach, Node, Parallel, Race
 from duetto.model.effect import CancelChildren, Fork
 from duetto.model.token import (
     Completed,
@@ -131,6 +131,13 @@ def reported(walk: Walk, index: int, failed: bool) -> None:
         walk.effects.append(Fork((_next_child(walk, node, rest.started),)))
         rest = replace(rest, started=rest.started + 1)
     walk.rest = rest
+
+
+def only_counts(node: Node, rest: OnChildren, failed: bool) -> bool:
+    """Return whether a report changes nothing but its parent's count: most do, and need no walk."""
+    if rest.decided >= 0 or rest.interrupt is not None:
+        return True
+    return isinstance(node, Forking) and rest.started == rest.total and not _decides(node, failed)
 
 
 def _decides(node: Forking, failed: bool) -> bool:

@@ -14,6 +14,7 @@ from duetto.invoker import Invocation, Invoker
 from duetto.kernel import fold, journal
 from duetto.kernel.advance import advance, renewed
 from duetto.kernel.fold import RunState
+from duetto.kernel.fork import only_counts
 from duetto.kernel.walk import wake_at
 from duetto.model.definition import Task
 from duetto.model.effect import (
@@ -377,11 +378,12 @@ class Host(Desk):
             return
         rows[index] = outcome
         program = self.programs.program(token.definition)
-        input = Reported(index, isinstance(outcome, Failed))
-        transition = advance(program, self.placement, token, input, self.clock.now_ms())
-        assert transition.token is not None
-        run.tokens[parent] = transition.token
-        if transition.effects:
+        failed = isinstance(outcome, Failed)
+        if only_counts(program.regions[token.region][token.node].node, token.rest, failed):
+            run.tokens[parent] = fold.counted(token, token.rest)
+        else:
+            input, now = Reported(index, failed), self.clock.now_ms()
+            transition = advance(program, self.placement, token, input, now)
             self.take(run, token, transition, Cause("decided", note=str(index)))
         self.join_if_complete(run, parent)
 
