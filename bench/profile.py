@@ -29,7 +29,7 @@ PLACES_SHOWN = 40
 
 LINES = (
     ('"COMMIT"', "COMMIT"),
-    ("self._log_pages = pages", "COMMIT"),  # its hook: the samples that C code held back
+    ("_log_pages", "COMMIT"),  # its hook: there arrive the samples that C code held back
     ("wal_checkpoint", "checkpoint"),
     ('"BEGIN', "SQL"),
     ("journal.encode(", "record and seal"),
