@@ -87,7 +87,7 @@ class Operations:
         run = id if id is not None else self._engine.clock.draw_id()
         if host.full is not None and run not in host.runs and host.store.run(run) is None:
             raise host.full
-        runs.start(host, program, run, tuple(args), dict(kwargs or {}), tags)
+        runs.start(host, program, run, tuple(args), dict(kwargs or {}), tags, drawn=id is None)
         await durable(host)
         return run
 

@@ -52,9 +52,12 @@ def start(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     tags: tuple[str, ...] = (),
+    *,
+    drawn: bool = False,
 ) -> RunRow | None:
     """Begin a run at its home; return the row of the run that has this id already, if one has.
 
+    No other run has an id that was `drawn`: asking the store would cost as much as a step.
     Raises ConflictError where that run has another workflow or input, ValueRefused where the
     input or a name cannot be stored, ArgumentsRefused for arguments that do not fit.
     """
@@ -62,9 +65,7 @@ def start(
     packed = pack_input(variables)
     name = program.definition.name
     identity = identity_of(name, packed)
-    known = host.new_rows.get(id) or host.store.run(id)
-    if known is None and id in host.runs:
-        known = next((row for row in host.batch.runs if row.id == id), None)
+    known = None if drawn else _known(host, id)
     if known is not None:
         if known.identity != identity:
             raise _conflict(known, name)
@@ -112,6 +113,14 @@ def _bound(program: Program, args: tuple[Any, ...], kwargs: dict[str, Any]) -> d
             expected=f"{name}({taken})",
             do="give it the arguments that it takes",
         ) from unfit
+
+
+def _known(host: Host, id: str) -> RunRow | None:
+    """Return the row of a run, be it written already or not."""
+    known = host.new_rows.get(id) or host.store.run(id)
+    if known is None and id in host.runs:
+        known = next((row for row in host.batch.runs if row.id == id), None)
+    return known
 
 
 def _conflict(known: RunRow, workflow: str) -> ConflictError:
