@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -69,7 +69,7 @@ class App:
         self.name = checked_name("app", name)
         self.services = {service.name: service for service in services}
         self.workflows = {workflow.name: workflow for workflow in _workflows(workflows)}
-        self._resources = list(resources)
+        self.resources = list(resources)
         self._store = store if store is not None else f"./{name}.sqlite"
         self._broker = broker
         self._clock = clock or SystemClock()
@@ -118,10 +118,8 @@ class App:
         if self._engine is not None:
             raise ConfigurationError("The app is running already.", do="enter it once")
         async with AsyncExitStack() as exits:
-            opened = await exits.enter_async_context(open_resources(self._resources))
-            tasks = handles(list(self.tasks.values()), self.codec)
-            for handle in tasks.values():
-                handle.open(opened)
+            opened = await exits.enter_async_context(open_resources(self.resources))
+            tasks = self._handles(opened)
             exits.callback(self._close_stores)
             engine = self._new_engine(self._stores(), tasks)
             exits.push_async_callback(self._stop, engine)
@@ -150,6 +148,13 @@ class App:
             await engine.stop(STOP_S)
         finally:
             self._engine = None
+
+    def _handles(self, opened: Mapping[type, object]) -> dict[str, TaskHandle]:
+        """Return the tasks with their resources, by name."""
+        found = handles(list(self.tasks.values()), self.codec)
+        for handle in found.values():
+            handle.open(opened)
+        return found
 
     def _new_engine(
         self, stores: list[tuple[Store, frozenset[str]]], tasks: dict[str, TaskHandle]

@@ -27,6 +27,11 @@ class Timers:
     def __len__(self) -> int:
         return len(self._heap)
 
+    @property
+    def next_ms(self) -> int | None:
+        """The earliest instant that is armed, None where there is none."""
+        return self._heap[0][0] if self._heap else None
+
     def arm(self, due_ms: int, run: str, path: str, step: int) -> None:
         """Fire at an instant (ms since the epoch)."""
         heappush(self._heap, (due_ms, run, path, step))

@@ -14,7 +14,7 @@ class Stalled(RuntimeError):
     """Nothing is ready and no timer is set: what is awaited can never happen."""
 
 
-class _JumpingSelector(selectors.SelectSelector):
+class JumpingSelector(selectors.SelectSelector):
     """Waits for nothing: to wait for a time is to be there."""
 
     def __init__(self) -> None:
@@ -34,8 +34,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     What a callback raises ends the run: a simulation has no error that may be logged and forgotten.
     """
 
-    def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
+    def __init__(self, selector: JumpingSelector | None = None) -> None:
+        self._jumping = selector or JumpingSelector()
         super().__init__(self._jumping)
         self.errors: list[BaseException] = []
         self.set_exception_handler(self._keep)

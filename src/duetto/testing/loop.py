@@ -1,0 +1,160 @@
+"""An event loop for tests: it waits for what is really under way, and jumps over mere waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from heapq import heappop, heappush
+from itertools import count
+from time import monotonic
+from typing import Any, TypeVar
+
+from duetto.runtime.sweeps import Sweeps
+from duetto.runtime.timers import Timers
+from duetto.testing.simulation.clock import EPOCH_MS
+from duetto.testing.simulation.loop import JumpingSelector, Stalled, VirtualLoop
+
+R = TypeVar("R")
+
+JUMPS_MAX = 100_000
+"""Jumps of one call: a body that polls for ever, or a message that is always lost, ends here."""
+
+OWN_SOCKETS = 1
+"""Each loop has a socket of its own, by which threads wake it."""
+
+
+class QuietSelector(JumpingSelector):
+    """Where nothing is ready: waits for threads and sockets in use, else asks what to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls_outside = 0
+        """Calls that run in threads: time stands still until they end."""
+        self.is_busy: Callable[[], bool] = lambda: False
+        self.when_quiet: Callable[[], None] = lambda: None
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = selectors.SelectSelector.select(self, 0)
+        if ready or timeout == 0:
+            return ready
+        if self.calls_outside:
+            return selectors.SelectSelector.select(self, None)
+        if len(self.get_map()) > OWN_SOCKETS and self.is_busy():
+            return self._select_really(timeout)
+        before = self.now
+        self.when_quiet()
+        if self.now == before and timeout is not None:
+            self.now += self.nudge(timeout)
+        return []
+
+    def nudge(self, timeout: float) -> float:
+        """Return what rounding left between an instant and its timer."""
+        return timeout if timeout < ROUNDING_S else 0.0
+
+    def _select_really(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+        """A body may wait for a socket, of which nobody here can know more: time passes."""
+        begun = monotonic()
+        ready = selectors.SelectSelector.select(self, timeout)
+        self.now += monotonic() - begun
+        return ready
+
+
+ROUNDING_S = 0.0005
+"""Instants are whole milliseconds, and loop time is a sum of floats."""
+
+
+class QuietLoop(VirtualLoop):
+    """Runs until it is quiet: then nothing is ready, and only timers are left, if any."""
+
+    def __init__(self) -> None:
+        self._quiet = QuietSelector()
+        self._waits: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._numbers = count()
+        super().__init__(self._quiet)
+        self.is_busy: Callable[[], bool] = lambda: False
+        self.timers: Callable[[], list[Timers]] = list
+        """Of all hosts: they look at the clock each second, and sleep for days."""
+        self._quiet.is_busy = lambda: self.is_busy()
+
+    # -- what is under way
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Set a timer; what only keeps house is no reason to jump."""
+        handle = super().call_at(when, callback, *args, context=context)
+        if not isinstance(getattr(callback, "__self__", None), Timers | Sweeps):
+            heappush(self._waits, (when, next(self._numbers), handle))
+        return handle
+
+    def run_in_executor(
+        self, executor: Any, func: Callable[..., R], *args: Any
+    ) -> asyncio.Future[R]:
+        """Call a function in a thread; the clock stands still meanwhile."""
+        future: asyncio.Future[R] = super().run_in_executor(executor, func, *args)
+        self._quiet.calls_outside += 1
+        future.add_done_callback(self._came_back)
+        return future
+
+    def _came_back(self, _: asyncio.Future[Any]) -> None:
+        self._quiet.calls_outside -= 1
+
+    def next_s(self) -> float | None:
+        """Return when something happens next by itself, None where nothing ever does."""
+        while self._waits and (self._waits[0][2].cancelled() or self._waits[0][0] <= self.time()):
+            heappop(self._waits)
+        found = [self._waits[0][0]] if self._waits else []
+        instants = (timers.next_ms for timers in self.timers())
+        found += [(instant - EPOCH_MS) / 1000 for instant in instants if instant is not None]
+        return max(min(found), self.time()) if found else None
+
+    # -- running
+
+    def drive(self, until: Callable[[], bool], *, limit_s: float = float("inf")) -> None:
+        """Run until it is quiet and either `until` holds, or nothing happens before `limit_s`.
+
+        Raises what a callback raised, and Stalled where it never gets quiet.
+        """
+        jumps = 0
+
+        def when_quiet() -> None:
+            nonlocal jumps
+            jumps += 1
+            target = None if until() or jumps > JUMPS_MAX else self.next_s()
+            if target is None or target > limit_s:
+                self.stop()
+            else:
+                self._quiet.now = target
+
+        self._quiet.when_quiet = when_quiet
+        self.run_forever()
+        if self.errors:
+            raise self.errors.pop(0)
+        if jumps > JUMPS_MAX:
+            raise Stalled(
+                f"After {JUMPS_MAX:,} jumps of the clock there is still something to wait for."
+            )
+
+    def fail(self, error: BaseException) -> None:
+        """Let an error end what is driven."""
+        self.errors.append(error)
+        self.stop()
+
+    def sleep_until(self, instant_s: float) -> None:
+        """Put the clock to an instant at which nothing happens."""
+        self._quiet.now = max(self._quiet.now, instant_s)
+
+    def complete(self, work: Coroutine[Any, Any, R]) -> R:
+        """Run one coroutine to its end, and return its result."""
+        task = self.create_task(work)
+        self.drive(task.done)
+        if not task.done():
+            task.cancel()
+            raise Stalled("Nothing is ready and no timer is set: what is awaited never happens.")
+        return task.result()

@@ -1,0 +1,122 @@
+"""Mocks of tasks, and the calls that were made: of which task, with what, under which key."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from duetto.authoring.context import context
+from duetto.authoring.task import Task
+from duetto.errors import ConfigurationError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Body = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One attempt at a task: `args` are all its arguments, in the order of the parameters.
+
+    The attempts at one task of a run share its idempotency key, `key`.
+    """
+
+    task: str
+    key: str
+    args: tuple[Any, ...]
+    attempt: int
+    run: str
+
+
+class Mock(Generic[P, R]):
+    """What stands in for a task; a result is stored as the task's own would be.
+
+    The word that was said last counts. Without one it behaves as the task itself.
+    """
+
+    def __init__(self, task: Task[P, R]) -> None:
+        self.task = task
+        self.body: Body | None = None
+
+    def returns(self, result: R) -> Mock[P, R]:
+        """Let each call return a result."""
+        return self.sequence(result)
+
+    def raises(self, error: BaseException) -> Mock[P, R]:
+        """Let each attempt raise an error; it is retried as the task says."""
+        return self.sequence(error)
+
+    def sequence(self, *outcomes: R | BaseException) -> Mock[P, R]:
+        """Return the results and raise the errors, one for each attempt; the last one stays.
+
+        A key that has its result gets it again, as from a service that is idempotent.
+        """
+        if not outcomes:
+            raise ConfigurationError(
+                f"The sequence of {self.task.qualified} is empty.",
+                expected="a result or an error for each attempt",
+            )
+        left, given = list(outcomes), dict[str, R]()
+
+        async def body(*_: P.args, **__: P.kwargs) -> R:
+            key = context().key
+            if key in given:
+                return given[key]
+            outcome = left.pop(0) if len(left) > 1 else left[0]
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return given.setdefault(key, outcome)
+
+        self.body = body
+        return self
+
+    def hangs(self) -> Mock[P, R]:
+        """Let each attempt go on until its time limit, or for ever."""
+
+        async def body(*_: P.args, **__: P.kwargs) -> R:
+            return await asyncio.get_running_loop().create_future()
+
+        self.body = body
+        return self
+
+    def calls(self, body: Callable[P, Awaitable[R]] | Callable[P, R]) -> Mock[P, R]:
+        """Let a function do the work; it takes what the task takes, without its resources."""
+
+        async def called(*args: P.args, **kwargs: P.kwargs) -> Any:
+            result = body(*args, **kwargs)
+            return await result if inspect.isawaitable(result) else result
+
+        self.body = called
+        return self
+
+
+class TaskMocks:
+    """The tasks that are mocked, and all calls, mocked or not. Direct calls are neither."""
+
+    def __init__(self) -> None:
+        self._mocks: dict[int, Mock[..., Any]] = {}
+        self.made: list[Call] = []
+        """All calls, in order."""
+
+    def mock(self, task: Task[P, R]) -> Mock[P, R]:
+        """Let something else be called for a task, in every app of this test."""
+        found = Mock(task)
+        self._mocks[id(task)] = found
+        return found
+
+    def calls(self, task: Task[..., Any]) -> list[Call]:
+        """Return the attempts at a task, in order."""
+        return [call for call in self.made if call.task == task.qualified]
+
+    def is_mocked(self, task: Task[..., Any]) -> bool:
+        """Return whether something else is called for a task."""
+        return self.body(task) is not None
+
+    def body(self, task: Task[..., Any]) -> Body | None:
+        """Return what is called for a task, None where it is the task itself."""
+        mock = self._mocks.get(id(task))
+        return mock.body if mock is not None else None

@@ -1,0 +1,1 @@
+"""What users test with, used as they use it."""

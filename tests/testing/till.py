@@ -1,0 +1,66 @@
+"""A small app to be tested: a till that sells, with what can go wrong."""
+
+from __future__ import annotations
+
+import time
+
+from duetto import App, Retry, Service, gather, resource, sleep, workflow
+
+SECONDS_PER_DAY = 86_400
+
+till, stock, post = Service("till"), Service("stock"), Service("post")
+
+
+class Drawer:
+    """Where the money is."""
+
+    def __init__(self) -> None:
+        self.pence = 0
+
+
+@till.task(retry=Retry(attempts_max=3, delay_ms=2000, jitter=0.5), timeout=30)
+async def charge(pence: int, *, drawer: Drawer = resource()) -> str:
+    drawer.pence += pence
+    return f"payment of {pence}"
+
+
+@charge.compensate
+async def refund(payment: str, pence: int, *, drawer: Drawer = resource()) -> None:
+    drawer.pence -= pence
+
+
+@stock.task(retry=Retry(attempts_max=1))
+async def reserve(item: str) -> str:
+    return f"one {item}"
+
+
+@reserve.compensate
+async def release(reservation: str) -> None: ...
+
+
+@post.task(retry=Retry(attempts_max=1))
+def send(item: str) -> str:
+    """Runs in a thread, and takes a while there."""
+    time.sleep(0.001)
+    return f"parcel of {item}"
+
+
+@post.task
+async def thank(item: str) -> None: ...
+
+
+@workflow
+async def sell(item: str, pence: int) -> str:
+    await reserve(item)
+    await charge(pence)
+    parcel, _ = await gather(send(item), thank(item))
+    return parcel
+
+
+@workflow
+async def sell_later(item: str, days: float) -> str:
+    await sleep(days * 86_400)
+    return await reserve(item)
+
+
+app = App("till", services=[till, stock, post], workflows=[sell, sell_later], resources=[Drawer()])
