@@ -1,36 +1,25 @@
-"""Apps in memory and in virtual time."""
+"""Apps in memory and in virtual time: runs, their effects, and what an operator does."""
 
 from __future__ import annotations
 
 import pytest
 
-from duetto import RunFailed
-from duetto.testing import AppFactory, AppUnderTest, Crashes, JumpingClock, TaskMocks
-from tests.testing.till import (
-    Drawer,
-    app,
-    charge,
-    sell,
-    sell_later,
-    send,
-)
+from duetto import App, RunFailed, Service, context
+from duetto.brokers import Faults
+from duetto.errors import ConfigurationError, NotFound, RunCancelled, RunParked
+from duetto.testing import AppFactory, AppUnderTest, PlacementName, Stalled, TaskMocks
+from tests.testing.till import Drawer, app, charge, refund, release, sell, sell_later, send, thank
 
-
-@pytest.fixture
-def drawer() -> Drawer:
-    return Drawer()
-
-
-@pytest.fixture
-def shop(duetto_app: AppFactory, drawer: Drawer) -> AppUnderTest:
-    return duetto_app(app, resources=[drawer])
+FAULTS = Faults(duplicate=0.3, lose=0.3, delay=0.5, delay_max_ms=3000)
 
 
 def test_a_run_has_its_effects(shop: AppUnderTest, drawer: Drawer) -> None:
     assert shop.run(sell, "kettle", 700, id="r") == "parcel of kettle"
     assert drawer.pence == 700
-    assert shop.ledger.standing("r")[:2] == ["stock.reserve", "till.charge"]
-    assert shop.history("r")[-1].what == "run completed"
+    assert shop.ledger.standing("r") == ["stock.reserve", "till.charge", "post.send", "post.thank"]
+    assert [fact.what for fact in shop.history("r")][-1] == "run completed"
+    assert shop.show("r").status == "completed"
+    assert shop.counts("r").steps == 4
 
 
 def test_a_failure_is_undone(shop: AppUnderTest, duetto_tasks: TaskMocks, drawer: Drawer) -> None:
@@ -39,20 +28,118 @@ def test_a_failure_is_undone(shop: AppUnderTest, duetto_tasks: TaskMocks, drawer
         shop.run(sell, "kettle", 700, id="r")
     assert isinstance(failed.value.__cause__, ValueError)
     assert drawer.pence == 0
+    assert shop.ledger.effects("r")[-2:] == ["till.refund", "stock.release"]
     assert shop.ledger.standing("r") == ["post.thank"]
 
 
-def test_days_pass_at_once(shop: AppUnderTest, duetto_clock: JumpingClock) -> None:
-    begun = duetto_clock.now
-    assert shop.run(sell_later, "kettle", 400.0) == "one kettle"
-    assert (duetto_clock.now - begun).days == 400
-
-
-def test_crashes(shop: AppUnderTest, duetto_crash: Crashes, duetto_tasks: TaskMocks) -> None:
-    duetto_crash.after("till.charge")
-    duetto_crash.before(send)
-    duetto_crash.at_commit(1)
+def test_it_is_the_same_whoever_decides(
+    duetto_app: AppFactory, duetto_placement: PlacementName
+) -> None:
+    drawer = Drawer()
+    shop = duetto_app(app, resources=[drawer], apart=True, faults=FAULTS)
+    expected = {"hybrid": "hybrid:till,post"}.get(duetto_placement, duetto_placement)
+    assert shop.placement.name == expected
     assert shop.run(sell, "kettle", 700, id="r") == "parcel of kettle"
-    assert duetto_crash.count == 3
-    assert shop.ledger.repeated("r") == ["till.charge"]
-    assert len({call.key for call in duetto_tasks.calls(charge)}) == 1
+    assert drawer.pence == 700
+    assert shop.counts("r").messages > 0
+
+
+def test_a_placement_that_is_given_wins_over_that_of_the_app(duetto_app: AppFactory) -> None:
+    placed = App("p", services=app.services.values(), workflows=[sell], placement="choreography")
+    assert duetto_app(placed).placement.name == "choreography"
+    assert duetto_app(placed, placement="hybrid:stock").placement.name == "hybrid:stock"
+
+
+def test_the_app_that_was_copied_is_left_alone(shop: AppUnderTest) -> None:
+    before = app.resources
+    shop.run(sell, "kettle", 700)
+    assert app.resources is before
+    with pytest.raises(ConfigurationError, match="not running"):
+        _ = app.operations
+
+
+def test_an_app_is_made_of_its_parts_and_mocks_need_no_resources(
+    duetto_app: AppFactory, duetto_tasks: TaskMocks
+) -> None:
+    duetto_tasks.mock(charge).calls(lambda pence: f"{pence} paid")
+    duetto_tasks.mock(refund).returns(None)
+    parts = duetto_app(services=app.services.values(), workflows=[sell])
+    assert parts.run(sell, "kettle", 700) == "parcel of kettle"
+
+
+def test_an_app_is_made_of_one_or_the_other(duetto_app: AppFactory) -> None:
+    with pytest.raises(ConfigurationError, match="twice"):
+        duetto_app(app, services=[Service("more")], workflows=[])  # pyright: ignore[reportCallIssue]  # the mistake is what is tested
+
+
+def test_a_run_is_cancelled_and_undone(shop: AppUnderTest, duetto_tasks: TaskMocks) -> None:
+    duetto_tasks.mock(thank).calls(lambda item: wait_for_cancel())
+    run = shop.start(sell, "kettle", 700, id="r")
+    assert shop.show(run).status == "running"
+    shop.cancel(run)
+    shop.settle()
+    assert shop.show(run).status == "cancelled"
+    assert shop.ledger.standing("r") == ["post.send", "post.thank"]
+    with pytest.raises(RunCancelled):
+        shop.result(run)
+
+
+async def wait_for_cancel() -> None:
+    await context().wait_cancelled()
+
+
+def test_what_is_parked_is_resumed(shop: AppUnderTest, duetto_tasks: TaskMocks) -> None:
+    duetto_tasks.mock(send).raises(ValueError("no address"))
+    undo = duetto_tasks.mock(release).raises(OSError("the stock is away"))
+    with pytest.raises(RunParked, match="the stock is away"):
+        shop.run(sell, "kettle", 700, id="r")
+    undo.returns(None)
+    assert shop.resume("r") == 1
+    with pytest.raises(RunFailed, match="no address"):
+        shop.result("r")
+    assert shop.ledger.standing("r") == ["post.thank"]
+
+
+def test_what_is_parked_is_skipped(shop: AppUnderTest, duetto_tasks: TaskMocks) -> None:
+    duetto_tasks.mock(send).raises(ValueError("no address"))
+    duetto_tasks.mock(release).raises(OSError("the stock is away"))
+    with pytest.raises(RunParked):
+        shop.run(sell, "kettle", 700, id="r")
+    assert shop.skip("r") == 1
+    shop.settle()
+    assert shop.show("r").status == "failed"
+    assert shop.ledger.standing("r") == ["stock.reserve", "post.thank"]
+
+
+def test_what_waits_for_ever_says_for_what(shop: AppUnderTest, duetto_tasks: TaskMocks) -> None:
+    duetto_tasks.mock(thank).hangs()
+    with pytest.raises(Stalled, match=r"(?s)r waits for what never comes\.\n.*post\.thank"):
+        shop.run(sell, "kettle", 700, id="r")
+
+
+def test_an_unknown_run_is_not_waited_for(shop: AppUnderTest) -> None:
+    with pytest.raises(NotFound):
+        shop.result("nobody")
+
+
+def test_runs_are_kept_however_far_the_clock_goes(shop: AppUnderTest) -> None:
+    shop.run(sell, "kettle", 700, id="r")
+    shop.run(sell_later, "kettle", 400.0)
+    assert shop.show("r").status == "completed"
+
+
+def test_equal_seeds_are_equal_runs(duetto_app: AppFactory) -> None:
+    apps = [duetto_app(app, apart=True, faults=FAULTS) for _ in range(2)]
+    runs = [one.start(sell, "kettle", 700) for one in apps]
+    for one in apps:
+        one.settle()
+    assert runs[0] == runs[1]
+    first, second = (
+        [(fact.at, fact.path, fact.what) for fact in one.history(runs[0])] for one in apps
+    )
+    assert first == second
+
+
+@pytest.mark.blocking  # the loop of the test stands still while that of the app runs
+async def test_an_async_test_uses_the_same(shop: AppUnderTest) -> None:
+    assert shop.run(sell, "kettle", 700) == "parcel of kettle"

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 
-from duetto import App, Retry, Service, gather, resource, sleep, workflow
-
-SECONDS_PER_DAY = 86_400
+from duetto import App, Retry, Service, context, gather, resource, sleep, workflow
 
 till, stock, post = Service("till"), Service("stock"), Service("post")
 
 
 class Drawer:
-    """Where the money is."""
+    """Where the money is; an entry for each key, as a service that is idempotent has it."""
 
     def __init__(self) -> None:
-        self.pence = 0
+        self.entries: dict[str, int] = {}
+
+    @property
+    def pence(self) -> int:
+        """What is in it."""
+        return sum(self.entries.values())
 
 
 @till.task(retry=Retry(attempts_max=3, delay_ms=2000, jitter=0.5), timeout=30)
 async def charge(pence: int, *, drawer: Drawer = resource()) -> str:
-    drawer.pence += pence
+    drawer.entries[context().key] = pence
     return f"payment of {pence}"
 
 
 @charge.compensate
 async def refund(payment: str, pence: int, *, drawer: Drawer = resource()) -> None:
-    drawer.pence -= pence
+    drawer.entries[context().key] = -pence
 
 
 @stock.task(retry=Retry(attempts_max=1))
@@ -38,15 +41,15 @@ async def reserve(item: str) -> str:
 async def release(reservation: str) -> None: ...
 
 
-@post.task(retry=Retry(attempts_max=1))
+@post.task(retry=Retry(attempts_max=1), timeout=5)
 def send(item: str) -> str:
-    """Runs in a thread, and takes a while there."""
-    time.sleep(0.001)
+    """Runs in a thread."""
     return f"parcel of {item}"
 
 
 @post.task
-async def thank(item: str) -> None: ...
+async def thank(item: str) -> None:
+    await asyncio.sleep(0.5)
 
 
 @workflow

@@ -14,7 +14,7 @@ from duetto.authoring.service import Service
 from duetto.authoring.workflow import Workflow
 from duetto.brokers import InProcessBroker
 from duetto.brokers.in_process import Faults
-from duetto.errors import StoreFailed
+from duetto.errors import ConfigurationError, StoreFailed
 from duetto.invokers import LocalInvoker
 from duetto.model.placement import Placement, hybrid, parse
 from duetto.model.view import Fact, RunView, Waiting
@@ -22,13 +22,13 @@ from duetto.operations import Operations
 from duetto.operations.counts import Counts
 from duetto.runtime.host import Host
 from duetto.runtime.tasks import TaskHandle, handles
-from duetto.store import Store
+from duetto.store import Query, Store
 from duetto.stores.memory import MemoryStore
 from duetto.testing.crash import MortalStore
 from duetto.testing.ledger import Ledger
 from duetto.testing.simulation.clock import SimulatedClock
 from duetto.testing.simulation.loop import Stalled
-from duetto.testing.stage import Stage
+from duetto.testing.stage import Stage, bodies
 from duetto.testing.tasks import Body, Call
 
 R = TypeVar("R")
@@ -36,6 +36,9 @@ Ts = TypeVarTuple("Ts")
 
 PlacementName = Literal["orchestration", "choreography", "hybrid"]
 """What `duetto_placement` gives; `hybrid` is that of every second service of an app."""
+
+DESCRIBED_MAX = 10
+"""Runs in the report of a failure: what matters is among the newest."""
 
 KEEP_MS = 100 * 365 * 24 * 3600 * 1000
 """Nothing is purged: a test may look at a run however far its clock was advanced."""
@@ -74,14 +77,14 @@ class MortalApp(App):
         self.ledger = Ledger()
 
     @property
-    def has_begun(self) -> bool:
-        """Whether it was ever started."""
-        return self._lives > 0
-
-    @property
     def is_alive(self) -> bool:
         """Whether it is started, and not about to start again."""
         return self._engine is not None and self._restart is None
+
+    @property
+    def is_restarting(self) -> bool:
+        """Whether its process has died, and another starts soon."""
+        return self._restart is not None
 
     @property
     def hosts(self) -> list[Host]:
@@ -108,11 +111,16 @@ class MortalApp(App):
         self._restart = self._stage.loop.create_task(self._begin_again())
         self._restart.add_done_callback(self._began_again)
 
-    async def _begin_again(self) -> None:
+    async def end(self) -> None:
+        """Stop what runs at once, as nothing of it matters any more, and close the resources."""
         for host in self.hosts:
+            host.stopping = True
             assert isinstance(host.invoker, LocalInvoker), "an app has invokers of this kind"
             await host.invoker.close()
         await self.__aexit__(None, None, None)
+
+    async def _begin_again(self) -> None:
+        await self.end()
         await self.begin()
 
     def _began_again(self, restart: asyncio.Task[None]) -> None:
@@ -197,7 +205,7 @@ class AppUnderTest:
 
     @property
     def hosts(self) -> list[Host]:
-        """The hosts that are alive; for the stage."""
+        """The hosts that are alive, for the stage."""
         return self._app.hosts
 
     # -- runs
@@ -311,21 +319,30 @@ class AppUnderTest:
 
     def _begin(self) -> None:
         """Start the app, or wait until it is there again."""
-        if not self._app.has_begun:
-            self._stage.complete(self._app.begin())
-        elif not self._app.is_alive:
+        if self._app.is_restarting:
             self._stage.drive(lambda: self._app.is_alive)
+        if not self._app.is_alive:
+            self._stage.complete(self._app.begin())
+
+    def describe(self) -> list[str]:
+        """Return a line for each of the newest runs: how it ended, or what it waits for."""
+        if not self._app.is_alive:
+            return []
+        operations = self._app.operations
+        runs = operations.list(Query(limit=DESCRIBED_MAX))
+        return [one.text for run in reversed(runs) for one in operations.explain(run.id)]
 
     def close(self) -> None:
         """Stop the app, and close its resources."""
-        if self._app.has_begun:
+        if self._app.is_restarting:
             self._begin()
-            self._stage.complete(self._app.__aexit__(None, None, None))
+        if self._app.is_alive:
+            self._stage.complete(self._app.end())
 
 
 def is_under_way(host: Host) -> bool:
     """Return whether a body runs, or a message is not confirmed."""
-    return bool(host.attempts.running or host.exchange.unconfirmed)
+    return bool(bodies(host) or host.exchange.unconfirmed)
 
 
 class AppFactory:
@@ -375,7 +392,14 @@ class AppFactory:
         so that what passes between them goes through the broker, and its `faults`. The placement
         is the one that is given, else that of `duetto_placement`, else the app's own.
         """
-        model = app if app is not None else App("app", services=services, workflows=workflows)
+        model = app or App("app", services=services, workflows=workflows)
+        if app is not None and (services or workflows):
+            raise ConfigurationError(
+                "An app is described twice.",
+                found=f"the app `{app.name}`, and services or workflows",
+                expected="one of both",
+                do="give the app alone, or services=[…] and workflows=[…]",
+            )
         mortal = MortalApp(
             self._stage,
             model,

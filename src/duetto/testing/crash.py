@@ -58,6 +58,10 @@ class Crashes:
         """What was planned and has not come."""
         return tuple(each.what for each in self._planned)
 
+    def forget(self) -> None:
+        """Plan no crash any more."""
+        self._planned.clear()
+
     async def at_task(self, when: When, task: str, die: Callable[[], None]) -> None:
         """Die here if that is planned; then this never returns."""
         if self.take(f"{when} {task}") is not None:

@@ -25,15 +25,20 @@ OWN_SOCKETS = 1
 """Each loop has a socket of its own, by which threads wake it."""
 
 
+ROUNDING_S = 0.0005
+"""Instants are whole milliseconds, and loop time is a sum of floats."""
+
+
 class QuietSelector(JumpingSelector):
-    """Where nothing is ready: waits for threads and sockets in use, else asks what to do."""
+    """Where nothing is ready: waits for threads and sockets in use, else lets the clock jump."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls_outside = 0
         """Calls that run in threads: time stands still until they end."""
+        self.is_over: Callable[[], bool] = lambda: True
         self.is_busy: Callable[[], bool] = lambda: False
-        self.when_quiet: Callable[[], None] = lambda: None
+        self.jump: Callable[[], None] = lambda: None
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = selectors.SelectSelector.select(self, 0)
@@ -41,17 +46,13 @@ class QuietSelector(JumpingSelector):
             return ready
         if self.calls_outside:
             return selectors.SelectSelector.select(self, None)
-        if len(self.get_map()) > OWN_SOCKETS and self.is_busy():
+        if not self.is_over() and len(self.get_map()) > OWN_SOCKETS and self.is_busy():
             return self._select_really(timeout)
         before = self.now
-        self.when_quiet()
-        if self.now == before and timeout is not None:
-            self.now += self.nudge(timeout)
+        self.jump()
+        if self.now == before and timeout is not None and timeout < ROUNDING_S:
+            self.now += timeout
         return []
-
-    def nudge(self, timeout: float) -> float:
-        """Return what rounding left between an instant and its timer."""
-        return timeout if timeout < ROUNDING_S else 0.0
 
     def _select_really(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         """A body may wait for a socket, of which nobody here can know more: time passes."""
@@ -61,10 +62,6 @@ class QuietSelector(JumpingSelector):
         return ready
 
 
-ROUNDING_S = 0.0005
-"""Instants are whole milliseconds, and loop time is a sum of floats."""
-
-
 class QuietLoop(VirtualLoop):
     """Runs until it is quiet: then nothing is ready, and only timers are left, if any."""
 
@@ -72,11 +69,13 @@ class QuietLoop(VirtualLoop):
         self._quiet = QuietSelector()
         self._waits: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._numbers = count()
+        self._completing = False
         super().__init__(self._quiet)
-        self.is_busy: Callable[[], bool] = lambda: False
+        self.has_bodies: Callable[[], bool] = lambda: False
+        """Whether a body runs, which may wait for a socket."""
         self.timers: Callable[[], list[Timers]] = list
         """Of all hosts: they look at the clock each second, and sleep for days."""
-        self._quiet.is_busy = lambda: self.is_busy()
+        self._quiet.is_busy = lambda: self._completing or self.has_bodies()
 
     # -- what is under way
 
@@ -123,16 +122,16 @@ class QuietLoop(VirtualLoop):
         """
         jumps = 0
 
-        def when_quiet() -> None:
+        def jump() -> None:
             nonlocal jumps
             jumps += 1
             target = None if until() or jumps > JUMPS_MAX else self.next_s()
-            if target is None or target > limit_s:
+            if target is None or target > limit_s + ROUNDING_S:
                 self.stop()
             else:
                 self._quiet.now = target
 
-        self._quiet.when_quiet = when_quiet
+        self._quiet.is_over, self._quiet.jump = until, jump
         self.run_forever()
         if self.errors:
             raise self.errors.pop(0)
@@ -153,7 +152,11 @@ class QuietLoop(VirtualLoop):
     def complete(self, work: Coroutine[Any, Any, R]) -> R:
         """Run one coroutine to its end, and return its result."""
         task = self.create_task(work)
-        self.drive(task.done)
+        self._completing = True
+        try:
+            self.drive(task.done)
+        finally:
+            self._completing = False
         if not task.done():
             task.cancel()
             raise Stalled("Nothing is ready and no timer is set: what is awaited never happens.")

@@ -114,4 +114,7 @@ def pytest_runtest_makereport(
         if SEED in item.stash:
             command = f"pytest {shlex.quote(item.nodeid)} --duetto-seed={item.stash[SEED]}"
             report.sections.append(("duetto: to reproduce it", command))
+        stage = getattr(item, "funcargs", {}).get("duetto_stage")
+        if isinstance(stage, Stage) and (lines := stage.describe()):
+            report.sections.append(("duetto: runs", "\n".join(lines)))
     return report

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, Protocol, TypeVar
 
+from duetto.invokers import LocalInvoker
 from duetto.runtime.host import Host
 from duetto.testing.crash import Crashes
 from duetto.testing.loop import QuietLoop
@@ -24,6 +25,10 @@ class Actor(Protocol):
         """The hosts that are alive."""
         ...
 
+    def describe(self) -> list[str]:
+        """Return a line for each run: how it ended, or what it waits for."""
+        ...
+
     def close(self) -> None:
         """Stop, and close what is open."""
         ...
@@ -38,9 +43,7 @@ class Stage:
         self.tasks, self.crashes = TaskMocks(), Crashes()
         self.actors: list[Actor] = []
         self.loop.timers = lambda: [host.timers for host in self._hosts()]
-        self.loop.is_busy = lambda: any(
-            host.invoker is not None and host.attempts.running for host in self._hosts()
-        )
+        self.loop.has_bodies = lambda: any(bodies(host) for host in self._hosts())
 
     def _hosts(self) -> list[Host]:
         return [host for actor in self.actors for host in actor.hosts]
@@ -53,6 +56,10 @@ class Stage:
         """Run a coroutine to its end, and return its result."""
         return _outside_loops(lambda: self.loop.complete(work))
 
+    def describe(self) -> list[str]:
+        """Return a line for each run of each app, for whoever reads of a failure."""
+        return [line for actor in self.actors for line in actor.describe()]
+
     def close(self) -> None:
         """Stop all apps, and end what is left."""
         try:
@@ -61,6 +68,11 @@ class Stage:
         finally:
             self.actors.clear()
             _outside_loops(self.loop.shut)
+
+
+def bodies(host: Host) -> int:
+    """Return how many bodies run, those of compensations too."""
+    return host.invoker.running if isinstance(host.invoker, LocalInvoker) else 0
 
 
 def _outside_loops(act: Callable[[], R]) -> R:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, TypeVar, TypeVarTuple, cast, overload
 
 from duetto.authoring.context import context
 from duetto.authoring.task import Task
 from duetto.errors import ConfigurationError
 
-P = ParamSpec("P")
 R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
 
 Body = Callable[..., Awaitable[Any]]
 
@@ -32,25 +32,25 @@ class Call:
     run: str
 
 
-class Mock(Generic[P, R]):
+class Mock(Generic[R, *Ts]):
     """What stands in for a task; a result is stored as the task's own would be.
 
     The word that was said last counts. Without one it behaves as the task itself.
     """
 
-    def __init__(self, task: Task[P, R]) -> None:
+    def __init__(self, task: Task[..., R]) -> None:
         self.task = task
         self.body: Body | None = None
 
-    def returns(self, result: R) -> Mock[P, R]:
+    def returns(self, result: R) -> Mock[R, *Ts]:
         """Let each call return a result."""
         return self.sequence(result)
 
-    def raises(self, error: BaseException) -> Mock[P, R]:
+    def raises(self, error: BaseException) -> Mock[R, *Ts]:
         """Let each attempt raise an error; it is retried as the task says."""
         return self.sequence(error)
 
-    def sequence(self, *outcomes: R | BaseException) -> Mock[P, R]:
+    def sequence(self, *outcomes: R | BaseException) -> Mock[R, *Ts]:
         """Return the results and raise the errors, one for each attempt; the last one stays.
 
         A key that has its result gets it again, as from a service that is idempotent.
@@ -62,7 +62,7 @@ class Mock(Generic[P, R]):
             )
         left, given = list(outcomes), dict[str, R]()
 
-        async def body(*_: P.args, **__: P.kwargs) -> R:
+        async def body(*_: Any, **__: Any) -> R:
             key = context().key
             if key in given:
                 return given[key]
@@ -74,39 +74,51 @@ class Mock(Generic[P, R]):
         self.body = body
         return self
 
-    def hangs(self) -> Mock[P, R]:
+    def hangs(self) -> Mock[R, *Ts]:
         """Let each attempt go on until its time limit, or for ever."""
 
-        async def body(*_: P.args, **__: P.kwargs) -> R:
+        async def body(*_: Any, **__: Any) -> R:
             return await asyncio.get_running_loop().create_future()
 
         self.body = body
         return self
 
-    def calls(self, body: Callable[P, Awaitable[R]] | Callable[P, R]) -> Mock[P, R]:
+    def calls(self, body: Callable[[*Ts], Awaitable[R]] | Callable[[*Ts], R]) -> Mock[R, *Ts]:
         """Let a function do the work; it takes what the task takes, without its resources."""
 
-        async def called(*args: P.args, **kwargs: P.kwargs) -> Any:
-            result = body(*args, **kwargs)
+        async def called(*args: Any, **kwargs: Any) -> Any:
+            result = cast("Body", body)(*args, **kwargs)
             return await result if inspect.isawaitable(result) else result
 
         self.body = called
         return self
 
 
+AnyMock = Mock[Any, *tuple[Any, ...]]
+
+
 class TaskMocks:
     """The tasks that are mocked, and all calls, mocked or not. Direct calls are neither."""
 
     def __init__(self) -> None:
-        self._mocks: dict[int, Mock[..., Any]] = {}
+        self._mocks: dict[Task[..., Any], AnyMock] = {}
         self.made: list[Call] = []
         """All calls, in order."""
 
-    def mock(self, task: Task[P, R]) -> Mock[P, R]:
+    @overload
+    def mock(self, task: Callable[[*Ts], Coroutine[Any, Any, R]]) -> Mock[R, *Ts]: ...
+    @overload
+    def mock(self, task: Task[..., R]) -> Mock[R, *tuple[Any, ...]]: ...
+    def mock(self, task: Any) -> Any:
         """Let something else be called for a task, in every app of this test."""
-        found = Mock(task)
-        self._mocks[id(task)] = found
-        return found
+        if not isinstance(task, Task):
+            raise ConfigurationError(
+                "Only a task can be mocked.",
+                found=getattr(task, "__qualname__", repr(task)),
+                expected="a function decorated with `@service.task`",
+            )
+        mocked = cast("Task[..., Any]", task)
+        return self._mocks.setdefault(mocked, Mock(mocked))
 
     def calls(self, task: Task[..., Any]) -> list[Call]:
         """Return the attempts at a task, in order."""
@@ -118,5 +130,5 @@ class TaskMocks:
 
     def body(self, task: Task[..., Any]) -> Body | None:
         """Return what is called for a task, None where it is the task itself."""
-        mock = self._mocks.get(id(task))
+        mock = self._mocks.get(task)
         return mock.body if mock is not None else None
