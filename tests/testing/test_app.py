@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from duetto import App, RunFailed, Service, context
@@ -115,6 +117,18 @@ def test_what_waits_for_ever_says_for_what(shop: AppUnderTest, duetto_tasks: Tas
     duetto_tasks.mock(thank).hangs()
     with pytest.raises(Stalled, match=r"(?s)r waits for what never comes\.\n.*post\.thank"):
         shop.run(sell, "kettle", 700, id="r")
+
+
+def test_what_goes_wrong_in_the_background_is_not_overlooked(
+    shop: AppUnderTest, duetto_tasks: TaskMocks
+) -> None:
+    def leave_something(item: str) -> str:
+        asyncio.get_running_loop().call_later(0.1, int, "seven")
+        return item
+
+    duetto_tasks.mock(send).calls(leave_something)
+    with pytest.raises(ValueError, match="seven"):
+        shop.run(sell, "kettle", 700)
 
 
 def test_an_unknown_run_is_not_waited_for(shop: AppUnderTest) -> None:

@@ -77,6 +77,13 @@ class QuietLoop(VirtualLoop):
         """Of all hosts: they look at the clock each second, and sleep for days."""
         self._quiet.is_busy = lambda: self._completing or self.has_bodies()
 
+    def _keep(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Let an error end what is driven; what a process leaves behind as it dies is none."""
+        if "exception" in context:
+            super()._keep(_, context)
+        else:
+            self.default_exception_handler(context)
+
     # -- what is under way
 
     def call_at(
