@@ -18,3 +18,8 @@ def drawer() -> Drawer:
 def shop(duetto_app: AppFactory, drawer: Drawer) -> AppUnderTest:
     """The till with that drawer."""
     return duetto_app(app, resources=[drawer])
+
+
+@pytest.fixture
+def the_loop_is_not_blocked() -> None:
+    """Let the loop of an app under test wait for threads: it does so that a seed repeats all."""

@@ -154,6 +154,5 @@ def test_equal_seeds_are_equal_runs(duetto_app: AppFactory) -> None:
     assert first == second
 
 
-@pytest.mark.blocking  # the loop of the test stands still while that of the app runs
 async def test_an_async_test_uses_the_same(shop: AppUnderTest) -> None:
     assert shop.run(sell, "kettle", 700) == "parcel of kettle"

@@ -14,7 +14,7 @@ import pytest
 from duetto import Service, context, timeout, workflow
 from duetto.errors import ConfigurationError, RunFailed
 from duetto.testing import AppFactory, AppUnderTest, JumpingClock, Stalled, TaskMocks
-from tests.testing.till import charge, post, sell, sell_later, thank
+from tests.testing.till import charge, post, sell, sell_later, send, thank
 
 other = Service("other")
 
@@ -106,7 +106,22 @@ def test_limits_pass_in_virtual_time(
     assert duetto_clock.now - begun == timedelta(seconds=60)
 
 
-def test_time_stands_still_for_threads_and_passes_for_sockets(
+def test_time_stands_still_for_threads(
+    shop: AppUnderTest, duetto_clock: JumpingClock, duetto_tasks: TaskMocks
+) -> None:
+    async def elsewhere(item: str) -> str:
+        return await asyncio.to_thread(slowly, item)
+
+    def slowly(item: str) -> str:
+        threading.Event().wait(0.05)
+        return f"letter of {item}"
+
+    duetto_tasks.mock(send).calls(elsewhere)
+    assert shop.run(sell, "kettle", 700) == "letter of kettle"
+    assert duetto_clock.now == datetime(2026, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)
+
+
+def test_time_passes_for_sockets(
     duetto_app: AppFactory, duetto_clock: JumpingClock, port: int
 ) -> None:
     reader = duetto_app(services=[other], workflows=[fetched])

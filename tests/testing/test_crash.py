@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from duetto import Retry, RunFailed, Service, resource, workflow
 from duetto.brokers import Faults
 from duetto.errors import ConfigurationError
 from duetto.testing import AppFactory, AppUnderTest, Crashes, PlacementName, TaskMocks
@@ -79,3 +80,71 @@ def test_a_crash_while_undoing(
 def test_a_crash_in_what_never_comes_is_refused(duetto_crash: Crashes) -> None:
     with pytest.raises(ConfigurationError, match="what never comes"):
         duetto_crash.at_commit(0)
+
+
+class Pool:
+    """A resource that is opened and closed."""
+
+    opened = closed = 0
+
+    async def __aenter__(self) -> Pool:
+        Pool.opened += 1
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        Pool.closed += 1
+
+
+bank = Service("bank")
+
+
+@bank.task(retry=Retry(attempts_max=1), timeout=5)
+async def pay(pence: int, *, pool: Pool = resource()) -> str:
+    return f"paid {pence} over {type(pool).__name__}"
+
+
+@pay.compensate
+async def take_back(payment: str) -> None: ...
+
+
+@pay.lookup
+async def find(key: str) -> str | None: ...
+
+
+@workflow
+async def settle_up(pence: int) -> str:
+    return await pay(pence)
+
+
+def test_resources_are_opened_anew(duetto_app: AppFactory, duetto_crash: Crashes) -> None:
+    Pool.opened = Pool.closed = 0
+    duetto_crash.before(pay)
+    shop = duetto_app(services=[bank], workflows=[settle_up], resources=[Pool])
+    assert shop.run(settle_up, 7) == "paid 7 over Pool"
+    assert (Pool.opened, Pool.closed) == (2, 1)
+    shop.close()
+    assert (Pool.opened, Pool.closed) == (2, 2)
+
+
+def test_a_start_that_is_not_answered_is_repeated(
+    duetto_app: AppFactory, duetto_crash: Crashes
+) -> None:
+    for number in (1, 2, 3):
+        duetto_crash.at_commit(number, kept=number > 1)
+    shop = duetto_app(services=[bank], workflows=[settle_up], resources=[Pool])
+    run = shop.start(settle_up, 7)
+    assert duetto_crash.count == 3
+    assert shop.result(run) == "paid 7 over Pool"
+    assert len(shop.operations.list()) == 1
+
+
+def test_look_ups_are_mocked_too(duetto_app: AppFactory, duetto_tasks: TaskMocks) -> None:
+    duetto_tasks.mock(pay).hangs()
+    duetto_tasks.mock(find).returns("paid after all")
+    shop = duetto_app(services=[bank], workflows=[settle_up], resources=[Pool])
+    with pytest.raises(RunFailed) as failed:
+        shop.run(settle_up, 7, id="r")
+    assert isinstance(failed.value.__cause__, TimeoutError)
+    [asked] = duetto_tasks.calls(find)
+    assert asked.args == (duetto_tasks.calls(pay)[0].key,)
+    assert duetto_tasks.calls(take_back)[0].args == ("paid after all",)

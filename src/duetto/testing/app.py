@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 
 from msgspec.structs import replace
@@ -92,13 +95,18 @@ class MortalApp(App):
         return self._engine.hosts if self._engine is not None else []
 
     async def begin(self) -> None:
-        """Start a process."""
-        self._lives += 1
-        faults = self._faults
-        if faults is not None:
-            faults = replace(faults, seed=hash((self._stage.seed, self._lives)))
-        self._broker = InProcessBroker(faults)
-        await self.__aenter__()
+        """Start a process; one that dies of its first commits is followed by another."""
+        while self._exits is None:
+            self._lives += 1
+            faults = self._faults
+            if faults is not None:
+                faults = replace(faults, seed=hash((self._stage.seed, self._lives)))
+            self._broker = InProcessBroker(faults)
+            try:
+                await self.__aenter__()
+            except StoreFailed:
+                if not any(view.dead for view in self._views):
+                    raise
 
     def die(self) -> None:
         """End the process at once; another starts soon."""
@@ -108,8 +116,9 @@ class MortalApp(App):
             host.stopping = True
             host.failure = StoreFailed("the process has died")
             host.timers.close()
-        self._restart = self._stage.loop.create_task(self._begin_again())
-        self._restart.add_done_callback(self._began_again)
+        if self._exits is not None:
+            self._restart = self._stage.loop.create_task(self._begin_again())
+            self._restart.add_done_callback(self._began_again)
 
     async def end(self) -> None:
         """Stop what runs at once, as nothing of it matters any more, and close the resources."""
@@ -173,7 +182,7 @@ class MortalApp(App):
             elif is_async:
                 result = await own(*args, **kwargs)
             else:
-                result = await asyncio.to_thread(own, *args, **kwargs)
+                result = in_a_thread(own, *args, **kwargs)
             if self._lives != life or not self.is_alive:
                 await crashes.nothing_more()
             if name in self.tasks:
@@ -234,16 +243,16 @@ class AppUnderTest:
         tags: Iterable[str] = (),
     ) -> str:
         """Start a run, and let it do all that needs no time to pass; return its id."""
-        operations = self.operations
         run = id if id is not None else self._app.clock.draw_id()
-        try:
-            self._stage.complete(self._app.start_async(workflow, *args, id=run, tags=tags))
-        except StoreFailed:
-            if self._app.operations is operations:
-                raise
-            # The process died of it: whoever was not answered asks again, by the same id.
-            self._stage.complete(self._app.start_async(workflow, *args, id=run, tags=tags))
-        return run
+        while True:
+            operations = self.operations
+            try:
+                self._stage.complete(self._app.start_async(workflow, *args, id=run, tags=tags))
+                return run
+            except StoreFailed:
+                if self.operations is operations:
+                    raise
+                # The process died of it: whoever was not answered asks again, by the same id.
 
     def result(self, id: str) -> Any:
         """Let the time pass until a run ends, and return its result; raises as `run` does."""
@@ -338,6 +347,15 @@ class AppUnderTest:
             self._begin()
         if self._app.is_alive:
             self._stage.complete(self._app.end())
+
+
+def in_a_thread(body: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+    """Run a synchronous body in a thread, as an app does, while the loop stands still.
+
+    Were they to run side by side, chance would decide what comes first, and no seed repeat it.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="duetto-task") as threads:
+        return threads.submit(copy_context().run, partial(body, *args, **kwargs)).result()
 
 
 def is_under_way(host: Host) -> bool:
