@@ -13,7 +13,7 @@ import pytest
 
 from duetto import Service, context, timeout, workflow
 from duetto.errors import ConfigurationError, RunFailed
-from duetto.testing import AppFactory, AppUnderTest, JumpingClock, Stalled, TaskMocks
+from duetto.testing import AppFactory, AppUnderTest, JumpingClock, Stage, Stalled, TaskMocks
 from tests.testing.till import charge, post, sell, sell_later, send, thank
 
 other = Service("other")
@@ -162,3 +162,20 @@ def test_retries_wait_in_virtual_time(
     with pytest.raises(RunFailed, match="away"):
         shop.run(sell, "kettle", 700)
     assert timedelta(seconds=3) < duetto_clock.now - begun < timedelta(seconds=9)
+
+
+def test_what_ignores_its_end_holds_nothing_up() -> None:
+    stage = Stage()
+
+    async def stubborn() -> None:
+        with suppress(asyncio.CancelledError):
+            await stage.loop.create_future()
+        await stage.loop.create_future()
+
+    async def begin() -> asyncio.Task[None]:
+        return asyncio.create_task(stubborn())
+
+    left = stage.complete(begin())
+    stage.close()
+    assert stage.loop.is_closed()
+    assert not left.done()

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from duetto.runtime.sweeps import Sweeps
 from duetto.runtime.timers import Timers
 from duetto.testing.simulation.clock import EPOCH_MS
-from duetto.testing.simulation.loop import JumpingSelector, Stalled, VirtualLoop
+from duetto.testing.simulation.loop import SHUT_S, JumpingSelector, Stalled, VirtualLoop
 
 R = TypeVar("R")
 
@@ -168,3 +168,11 @@ class QuietLoop(VirtualLoop):
             task.cancel()
             raise Stalled("Nothing is ready and no timer is set: what is awaited never happens.")
         return task.result()
+
+    def shut(self) -> None:
+        """Cancel what is left, and close; what it raises on its way out is of no interest."""
+        self.set_exception_handler(lambda _loop, _context: None)
+        for task in asyncio.all_tasks(self):
+            task.cancel()
+        self.drive(lambda: not asyncio.all_tasks(self), limit_s=self.time() + SHUT_S)
+        self.close()
