@@ -137,12 +137,6 @@ class Fork(Struct, frozen=True):
     children: tuple[Token, ...]
 
 
-class Send(Struct, frozen=True):
-    """The token leaves for another participant."""
-
-    to: str
-
-
 class Report(Struct, frozen=True):
     """The token has ended; its outcome goes to where its parent rests."""
 
@@ -155,7 +149,7 @@ class CancelChildren(Struct, frozen=True):
     paths: tuple[str, ...]
 
 
-Effect = CallTask | CallUndo | Subscribe | Publish | Fork | Send | Report | CancelChildren
+Effect = CallTask | CallUndo | Subscribe | Publish | Fork | Report | CancelChildren
 
 
 class Change(Struct, frozen=True, array_like=True):

@@ -31,7 +31,6 @@ from duetto.model.effect import (
     Publish,
     Report,
     Reported,
-    Send,
     Subscribe,
     Transition,
     Woken,
@@ -262,7 +261,7 @@ class Host(Desk):
                 case Subscribe():
                     if token.at not in self.participants:
                         self._depart(run, token, cascade)
-                case Publish() | Send():
+                case Publish():
                     pass  # mailboxes are not built yet: a receive waits, or times out
                 case Report():
                     pass
@@ -401,7 +400,7 @@ class Host(Desk):
     def finish(self, run: RunState, outcome: Outcome) -> None:
         """End a run that is at home here."""
         status = {Completed: COMPLETED, Failed: FAILED, Stopped: CANCELLED}[type(outcome)]
-        now = self.clock.now_ms()
+        now, workflow = self.clock.now_ms(), self._workflow_of(run)
         self.batch.ended.append((run.rid, status, now, journal.encode(outcome)))
         self.runs.pop(run.id, None)
         waiters = self.waiters.pop(run.id, ())
@@ -413,9 +412,16 @@ class Host(Desk):
             for future in waiters:
                 if not future.done():
                     future.set_result(outcome)
-            self.observer.note(RunEnded(run.id, "", status_name(status), error))
+            self.observer.note(RunEnded(run.id, workflow, status_name(status), error))
 
         self.after_commit(tell)
+
+    def _workflow_of(self, run: RunState) -> str:
+        """Return the name of a run's workflow, as far as it is known here."""
+        try:
+            return self.programs.program(run.digest).definition.name
+        except DuettoError:
+            return ""
 
     # -- interrupting, waking, parking
 
