@@ -233,12 +233,17 @@ class App:
 
     def _stores(self, *, read_only: bool = False) -> list[tuple[Store, frozenset[str]]]:
         """Return each store with its participants: the app's, and those with their own."""
-        own = {service.name: service.store for service in self.services.values() if service.store}
+        here = "" if self.store_path is None else same_file(self.store_path)
+        own = {
+            service.name: place
+            for service in self.services.values()
+            if service.store and (place := same_file(service.store)) != here
+        }
         shared = frozenset({"", *(name for name in self.services if name not in own)})
         found = [(self._opened_store(self._store, read_only), shared)]
-        for path in sorted(set(own.values())):
-            names = frozenset(name for name, where in own.items() if where == path)
-            found.append((self._opened_store(path, read_only), names))
+        for place in sorted(set(own.values())):
+            names = frozenset(name for name, where in own.items() if where == place)
+            found.append((self._opened_store(place, read_only), names))
         return found
 
     def _opened_store(self, store: str | Path | Store, read_only: bool) -> Store:
@@ -358,6 +363,11 @@ class App:
                 do="add it to workflows=[…]",
             )
         return workflow.name
+
+
+def same_file(store: str | Path) -> str:
+    """Return one name for one store, however its path is written."""
+    return str(store) if str(store) == "memory:" else str(Path(store).resolve())
 
 
 def _workflows(given: Iterable[Workflow[..., Any]]) -> list[Workflow[..., Any]]:
