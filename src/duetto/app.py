@@ -42,6 +42,7 @@ STOP_S = 10.0
 """How long a stop waits for what runs; what is cut off runs again, under its key."""
 
 RETENTION_MS = 7 * 24 * 3600 * 1000
+"""How long a closed run is kept: longer than any message about it is under way."""
 
 
 class App:

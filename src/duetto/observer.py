@@ -8,8 +8,8 @@
 | TokenParked | a token waits for an operator | run, path, reason, task |
 | Recovered | unfinished runs were taken up again | runs |
 | Unfinished | an app stops though runs are open; they continue when it runs next | runs |
-| StorePaused | the store has no room; nothing is lost, it is tried again | reason |
-| LoopBlocked | user code held the event loop | task, took_ms |
+| StorePaused | the store has no room and tries again, or a write failed | reason |
+| LoopBlocked | a body held the event loop | task, took_ms |
 | RunPurged | closed runs were deleted after their time | count |
 """
 

@@ -1,9 +1,11 @@
-"""The page of limits has every named limit of the code, with its value, and no other."""
+"""The page of limits has every named limit of the code, with its value and reason, and no other."""
 
 from __future__ import annotations
 
 import ast
 import re
+from itertools import zip_longest
+from typing import NamedTuple
 
 import pytest
 
@@ -11,25 +13,43 @@ from tests.tidy.sources import ROOT, Source, python_sources
 
 PAGE = (ROOT / "docs/limits.md").read_text("utf-8")
 NAMED = re.compile(r"^[A-Z][A-Z_]*_(MAX|MS|S|US)$")
-FOLDERS = ("kernel", "runtime", "invokers", "operations", "stores")
-FILES = ("app.py", "codec.py", "store.py")
-SHOWN = re.compile(r"_SHOWN_|SHOWN_MAX|DECIMALS_|HOUR_S|DAY_S|MINUTE_S|SECOND_MS")
+FOLDERS = ("authoring", "codecs", "kernel", "runtime", "invokers", "operations", "stores")
+FILES = ("app.py", "codec.py", "store.py", "cli/lines.py")
+"""What drawings, examples, tests and measurements allow themselves limits no user."""
+SHOWN = re.compile(r"_SHOWN_|SHOWN_MAX|SNIPPET_|DECIMALS_|HOUR_S|DAY_S|MINUTE_S|SECOND_MS")
 """How much of something is printed limits nobody."""
 UNITS = {"KiB": 2**10, "MiB": 2**20, "ms": 1, "s": 1000, "days": 24 * 3600 * 1000}
 
 
-def limits(sources: list[Source]) -> dict[str, float]:
+class Limit(NamedTuple):
+    """What a constant stands for, and the text behind it."""
+
+    value: float
+    reason: str
+
+
+def limits(sources: list[Source]) -> dict[str, Limit]:
     """Return the named limits of these files, by name."""
-    found: dict[str, float] = {}
+    found: dict[str, Limit] = {}
     for source in sources:
-        for node in source.tree.body:
+        for node, behind in zip_longest(source.tree.body, source.tree.body[1:]):
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)], value=value):
                     if NAMED.match(name) and not SHOWN.search(name):
-                        found[name] = number(value)
+                        assert name not in found, f"two limits are named {name}"
+                        found[name] = Limit(number(value), text_of(behind))
                 case _:
                     pass
     return found
+
+
+def text_of(node: ast.stmt | None) -> str:
+    """Return the text that a statement is, empty where it is none."""
+    match node:
+        case ast.Expr(value=ast.Constant(value=str() as text)):
+            return text
+        case _:
+            return ""
 
 
 def number(node: ast.expr) -> float:
@@ -49,7 +69,7 @@ def number(node: ast.expr) -> float:
 
 def documented() -> dict[str, float]:
     """Return the limits of the page; times in milliseconds."""
-    rows = re.findall(r"^\| `([A-Z_]+)` \| ([\d,.]+) ?(\w*) \|", PAGE, re.M)
+    rows = re.findall(r"^\| `([A-Z_]+)` \| ([\d,.]+) ?(\w*) \| \S.* \|$", PAGE, re.M)
     return {name: float(value.replace(",", "")) * UNITS.get(unit, 1) for name, value, unit in rows}
 
 
@@ -65,12 +85,17 @@ CODE = limits(
 
 @pytest.mark.parametrize("name", CODE)
 def test_a_limit_is_documented_with_its_value(name: str) -> None:
-    value = CODE[name]
+    value = CODE[name].value
     if name.endswith("_US"):
         value /= 1000
     elif name.endswith("_S"):
         value *= 1000
     assert documented().get(name) == value, f"docs/limits.md lacks `{name}`, or its value"
+
+
+@pytest.mark.parametrize("name", CODE)
+def test_a_limit_has_its_reason_behind_it(name: str) -> None:
+    assert CODE[name].reason, f"say behind {name} why it is so"
 
 
 def test_no_limit_is_documented_that_there_is_not() -> None:

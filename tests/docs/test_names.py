@@ -12,7 +12,19 @@ from typing import Any, get_args
 import pytest
 
 import duetto
-from duetto import App, Retry, Service, TaskContext, errors, event, gather, receive, saga, workflow
+from duetto import (
+    App,
+    Retry,
+    Service,
+    TaskContext,
+    errors,
+    event,
+    gather,
+    observer,
+    receive,
+    saga,
+    workflow,
+)
 from duetto.authoring.compiler import refusals
 from duetto.observer import Signal
 from duetto.operations import Handle, Operations
@@ -93,6 +105,14 @@ def test_the_signals_are_those_of_the_code() -> None:
     documented = {name: tuple(found.split(", ")) for name, found in rows}
     for signal in get_args(Signal):
         assert documented.get(signal.__name__) == signal.__struct_fields__, signal.__name__
+
+
+def test_the_table_of_signals_is_the_one_beside_the_code() -> None:
+    row = re.compile(r"^\| (\w+) \| (.*?) \| (.*?) \|$", re.M)
+    beside = row.findall(observer.__doc__ or "")
+    shown = row.findall(section(page("operations.md"), "Signals").replace("`", ""))
+    assert beside == shown
+    assert {name for name, *_ in beside} - {"signal"} == {one.__name__ for one in get_args(Signal)}
 
 
 def test_the_tree_of_errors_is_that_of_the_code() -> None:

@@ -18,7 +18,8 @@ from duetto.operations.operations import Operations
 from duetto.store import Query
 
 REQUEST_BYTES_MAX = 1 << 20
-"""Bytes of one request: the largest carries a value to go on with, and values end at 2 MiB."""
+"""Bytes of one request: the largest carries a value that stood in a command line, where Linux takes
+128 KiB."""
 
 
 class Request(

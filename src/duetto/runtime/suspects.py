@@ -20,12 +20,14 @@ from duetto.model.token import OnTask, OnUndo, Token
 from duetto.runtime.host import Host
 
 DEATHS_MAX = 5
-"""A task that was in hand at so many deaths of its process is parked: it may be what kills it."""
+"""Deaths of its process with a task in hand; above them it is parked: it may be what kills it."""
 
 SUSPECTED = 2
 """Deaths from which on it is taken up alone: fewer would slow down each ordinary recovery."""
 
 LOOK_S = 0.002
+"""How often a suspect that runs alone is looked at: most tasks end within a few looks."""
+
 ALONE_LOOKS_MAX = 500
 """About a second: a longer task no longer holds up the others."""
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from duetto.runtime.host import Host
 
 SWEEP_MS = 10_000
+"""How often it is done: what waits for it waits for days, and each costs a few reads."""
+
 PURGE_ROWS_MAX = 200
 """Runs deleted in one commit: a long delete would stop the loop."""
 
