@@ -143,6 +143,15 @@ def test_the_operations_are_documented(kind: type) -> None:
         assert f"`{name}(" in text, f"docs/operations.md has no `{name}`"
 
 
+def test_the_parameters_of_operations_are_documented() -> None:
+    calls = dict(
+        re.findall(r"`(\w+)\(([^`]*)\)`", section(page("operations.md"), "The operations"))
+    )
+    for name in members(Operations) - {"home"}:
+        taken = set(inspect.signature(getattr(Operations, name)).parameters) - {"self"}
+        assert set(re.findall(r"\w+", calls[name])) == taken, f"docs/operations.md: `{name}`"
+
+
 def test_the_methods_of_an_app_are_documented() -> None:
     text = page("operations.md") + page("api.md")
     for name in members(App):
