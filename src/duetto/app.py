@@ -9,31 +9,38 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mappi
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple, cast
 
+from duetto.authoring.event import event_type
+from duetto.authoring.handler import Handler
 from duetto.authoring.names import checked_name
 from duetto.authoring.resources import open_resources
 from duetto.authoring.service import Service
 from duetto.authoring.symbols import Symbols
 from duetto.authoring.task import Task
+from duetto.authoring.window import WindowFunction
 from duetto.authoring.workflow import Workflow
 from duetto.broker import Broker
 from duetto.brokers import InProcessBroker
 from duetto.clock import Clock
 from duetto.codecs import MsgpackCodec
-from duetto.errors import ConfigurationError, DuettoError
+from duetto.errors import ConfigurationError, DuettoError, NotFound
 from duetto.invokers import LocalInvoker
+from duetto.model.definition import received
 from duetto.model.placement import Placement, check, parse
 from duetto.observer import Observer, Unfinished
 from duetto.observers import LogObserver
 from duetto.operations import Handle, Listener, Operations
 from duetto.runtime.clock import SystemClock
 from duetto.runtime.engine import Engine
+from duetto.runtime.events import Choreography
+from duetto.runtime.kinds import Kinds
 from duetto.runtime.programs import Programs
 from duetto.runtime.tasks import TaskHandle, handles
 from duetto.store import Store
 from duetto.stores.memory import MemoryStore
 from duetto.stores.sqlite import SqliteStore
+from duetto.stores.sqlite_broker import SqliteBroker
 
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
@@ -51,6 +58,10 @@ class App:
     `placement` is `orchestration`, `choreography`, `hybrid:SERVICE,…`, or a Placement. `store` is
     a path, `memory:`, or a Store; the default is `./NAME.sqlite`. Raises ConfigurationError or
     PlacementError for what does not fit.
+
+    `broker` is `memory:` (the default), `sqlite:PATH` for a file that several processes share, or
+    a Broker. `participants` are the services that this process hosts, and the app's own name where
+    it keeps the app's runs; the default is all. Other processes host the rest, by the same broker.
     """
 
     def __init__(
@@ -62,7 +73,8 @@ class App:
         resources: Iterable[object] = (),
         placement: str | Placement = "orchestration",
         store: str | Path | Store | None = None,
-        broker: Broker | None = None,
+        broker: str | Broker | None = None,
+        participants: Iterable[str] | None = None,
         clock: Clock | None = None,
         observer: Observer | None = None,
         retention_ms: int = RETENTION_MS,
@@ -72,7 +84,9 @@ class App:
         self.workflows = {workflow.name: workflow for workflow in _workflows(workflows)}
         self.resources = list(resources)
         self._store = store if store is not None else f"./{name}.sqlite"
-        self._broker = broker
+        self._broker_place = _checked_place(broker) if isinstance(broker, str) else ""
+        self._broker = None if isinstance(broker, str) else broker
+        self._participants = self._checked_participants(participants)
         self._clock = clock or SystemClock()
         self._observer = observer or LogObserver()
         self._retention_ms = retention_ms
@@ -87,9 +101,32 @@ class App:
         self.symbols = Symbols(self._modules())
         self.codec = MsgpackCodec(self.symbols)
         self.programs = Programs(self.workflows.values(), self.codec, self.symbols)
+        self.handlers = {
+            handler.qualified: handler
+            for service in self.services.values()
+            for handler in service.handlers.values()
+        }
+        self.kinds = Kinds(self._event_classes(), self.codec)
         self._engine: Engine | None = None
         self._exits: AsyncExitStack | None = None
         self._opened: list[Store] = []
+        self._opened_broker: SqliteBroker | None = None
+
+    def _checked_participants(self, given: Iterable[str] | None) -> frozenset[str]:
+        """Return who is hosted here, "" for the app itself."""
+        known = {self.name, *self.services}
+        if given is None:
+            return frozenset({"", *self.services})
+        if self.name in self.services:
+            raise ConfigurationError(
+                "The app and a service have one name, so participants cannot be told apart.",
+                found=self.name,
+                do="give one of them another name",
+            )
+        names = frozenset(given)
+        if unknown := sorted(names - known):
+            raise NotFound.named("participant", unknown[0], known)
+        return frozenset("" if name == self.name else name for name in names)
 
     def _check_homes(self) -> None:
         for workflow in self.workflows.values():
@@ -102,8 +139,70 @@ class App:
                     do=f"add `{home.name}` to services=[…]",
                 )
 
+    def _event_classes(self) -> list[type]:
+        """Return the events that handlers and workflows name, and those of their modules."""
+        found: list[type] = []
+        for handler in self.handlers.values():
+            handler.check()
+            found += [*handler.events.values(), *handler.publishes.values()]
+        for window in self._windows():
+            found += [window.event, *window.publishes.values()]
+        for workflow in self.workflows.values():
+            found += [workflow.start_on] if workflow.start_on is not None else []
+            found += [self.symbols.resolve(name) for name in received(workflow.definition)]
+        modules = self._modules()
+        found += [
+            value
+            for module in modules
+            for value in vars(module).values()
+            if isinstance(value, type) and event_type(value) is not None
+        ]
+        return found
+
+    def _choreography(self, opened: Mapping[type, object] | None) -> Choreography | None:
+        """Return what the app says of events, None where it has none.
+
+        Without resources, handlers cannot be called: at rest nothing is.
+        """
+        if not self.kinds.by_topic:
+            return None
+        handlers: dict[str, tuple[Handler, TaskHandle]] = {}
+        for name, handler in self.handlers.items():
+            handlers[name] = (handler, self._handler_handle(handler, opened))
+        homes: dict[str, set[str]] = {}
+        started: dict[str, tuple[str, str]] = {}
+        for workflow in self.workflows.values():
+            home = workflow.home.name if workflow.home is not None else ""
+            for name in received(workflow.definition):
+                kind = self.kinds.named(name)
+                assert kind is not None, "the classes that workflows receive were added"
+                homes.setdefault(home, set()).add(kind.topic)
+            if workflow.start_on is not None:
+                topic = self.kinds.add(workflow.start_on).topic
+                started[workflow.name] = (home, topic)
+        by_home = {home: frozenset(topics) for home, topics in homes.items()}
+        participants = frozenset({"", *self.services})
+        windows = {window.qualified: window for window in self._windows()}
+        return Choreography(self.kinds, participants, handlers, windows, by_home, started)
+
+    def _windows(self) -> list[WindowFunction]:
+        return [one for service in self.services.values() for one in service.windows.values()]
+
+    def _handler_handle(self, handler: Handler, opened: Mapping[type, object] | None) -> TaskHandle:
+        """Return a handler as the runtime calls it."""
+        handle = TaskHandle(handler.task, self.codec)
+        if opened is not None:
+            handle.open(opened)
+        return handle
+
     def _modules(self) -> list[ModuleType]:
         names = {task.body.__module__ for task in self.tasks.values()}
+        for service in self.services.values():
+            for handler in service.handlers.values():
+                names.add(handler.body.__module__)
+                names |= {kind.__module__ for kind in handler.events.values()}
+            for window in service.windows.values():
+                names |= {window.body.__module__, window.event.__module__}
         names |= {workflow.body.__module__ for workflow in self.workflows.values()}
         pending = list(self.workflows.values())
         while pending:
@@ -122,12 +221,14 @@ class App:
             opened = await exits.enter_async_context(open_resources(self.resources))
             tasks = self._handles(opened)
             exits.callback(self._close_stores)
-            engine = self._new_engine(self._stores(), tasks)
+            exits.push_async_callback(self._close_broker)
+            self._open_broker()
+            engine = self._new_engine(self._stores(), tasks, self._choreography(opened))
             exits.push_async_callback(self._stop, engine)
             self._engine = engine
             self._operations = Operations(engine)
             engine.start(LocalInvoker)
-            if self.store_path is not None:
+            if self.store_path is not None and "" in self._participants:
                 listener = Listener(self._operations, self.store_path)
                 await listener.open()
                 exits.push_async_callback(listener.close)
@@ -150,6 +251,16 @@ class App:
         finally:
             self._engine = None
 
+    def _open_broker(self) -> None:
+        """Open the broker's file where it was named; one that was given stays its owner's."""
+        if self._broker_place:
+            self._opened_broker = SqliteBroker.open(self._broker_place)
+
+    async def _close_broker(self) -> None:
+        if self._opened_broker is not None:
+            await self._opened_broker.close()
+            self._opened_broker = None
+
     def _handles(self, opened: Mapping[type, object]) -> dict[str, TaskHandle]:
         """Return the tasks with their resources, by name."""
         found = handles(list(self.tasks.values()), self.codec)
@@ -158,7 +269,10 @@ class App:
         return found
 
     def _new_engine(
-        self, stores: list[tuple[Store, frozenset[str]]], tasks: dict[str, TaskHandle]
+        self,
+        stores: list[tuple[Store, frozenset[str]]],
+        tasks: dict[str, TaskHandle],
+        choreography: Choreography | None,
     ) -> Engine:
         return Engine(
             stores,
@@ -168,8 +282,9 @@ class App:
             clock=self._clock,
             codec=self.codec,
             observer=self._observer,
-            broker=self._broker or InProcessBroker(),
+            broker=self._broker or self._opened_broker or InProcessBroker(),
             retention_ms=self._retention_ms,
+            choreography=choreography,
         )
 
     @asynccontextmanager
@@ -187,7 +302,8 @@ class App:
             )
         tasks = handles(list(self.tasks.values()), self.codec)
         try:
-            engine = self._new_engine(self._stores(read_only=read_only), tasks)
+            stores = self._stores(read_only=read_only)
+            engine = self._new_engine(stores, tasks, self._choreography(None))
             engine.rest()
             try:
                 yield Operations(engine)
@@ -238,10 +354,14 @@ class App:
         own = {
             service.name: place
             for service in self.services.values()
-            if service.store and (place := same_file(service.store)) != here
+            if service.name in self._participants
+            and service.store
+            and (place := same_file(service.store)) != here
         }
-        shared = frozenset({"", *(name for name in self.services if name not in own)})
-        found = [(self._opened_store(self._store, read_only), shared)]
+        shared = self._participants - own.keys()
+        found: list[tuple[Store, frozenset[str]]] = []
+        if shared:
+            found.append((self._opened_store(self._store, read_only), shared))
         for place in sorted(set(own.values())):
             names = frozenset(name for name, where in own.items() if where == place)
             found.append((self._opened_store(place, read_only), names))
@@ -294,8 +414,9 @@ class App:
         tags: Iterable[str] = (),
     ) -> R:
         """Start a run and return its result. Raises RunFailed, with the error as its cause."""
-        handle = await self.start_async(workflow, *args, id=id, tags=tags)
-        return await handle.result()
+        name = self._named(workflow)
+        result = await self.operations.run(name, args, id=id, tags=tuple(tags))
+        return cast("R", result)
 
     def run(
         self,
@@ -348,6 +469,24 @@ class App:
 
         return run_in_loop(within())
 
+    # -- events
+
+    async def publish_async(self, event: object) -> str:
+        """Publish an event; return its name once it is durable.
+
+        Raises ConfigurationError for what is no event, ValueRefused for one that cannot be kept.
+        """
+        return await self.operations.events.publish(event)
+
+    def publish(self, event: object) -> str:
+        """Publish an event in an event loop of its own; it is handled when the app runs next."""
+
+        async def within() -> str:
+            async with self:
+                return await self.publish_async(event)
+
+        return run_in_loop(within())
+
     def _named(self, workflow: object) -> str:
         if not isinstance(workflow, Workflow):
             raise ConfigurationError(
@@ -364,6 +503,21 @@ class App:
                 do="add it to workflows=[…]",
             )
         return workflow.name
+
+
+def _checked_place(broker: str) -> str:
+    """Return the path of a broker's file, empty for memory. Raises ConfigurationError."""
+    kind, colon, place = broker.partition(":")
+    if (kind, colon, place) == ("memory", ":", ""):
+        return ""
+    if kind == "sqlite" and place:
+        return place
+    raise ConfigurationError(
+        "There is no such broker.",
+        found=broker,
+        expected="`memory:`, `sqlite:PATH`, or an open broker",
+        do='name a file that the processes share: App(broker="sqlite:./broker.sqlite")',
+    )
 
 
 def same_file(store: str | Path) -> str:

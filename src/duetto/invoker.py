@@ -3,43 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 
-class Invocation:
-    """A call of a body; `timeout_s` is None without limit.
+class Callee(Protocol):
+    """What is called; `timeout_s` is None without limit."""
 
-    `took` is microseconds of a monotonic clock, set at its end.
-    """
+    @property
+    def body(self) -> Callable[..., Awaitable[Any] | Any]: ...
+    @property
+    def is_async(self) -> bool: ...
+    @property
+    def timeout_s(self) -> float | None: ...
 
-    __slots__ = ("args", "body", "is_async", "kwargs", "timeout_s", "took")
 
-    def __init__(
-        self,
-        body: Callable[..., Awaitable[Any] | Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        *,
-        is_async: bool = True,
-        timeout_s: float | None = None,
-    ) -> None:
-        self.body, self.args, self.kwargs = body, args, kwargs
-        self.is_async, self.timeout_s = is_async, timeout_s
-        self.took = 0
+class Invocation(Protocol):
+    """A call of a body. `took` is microseconds of a monotonic clock, set at its end."""
 
+    took: int
+
+    @property
+    def handle(self) -> Callee: ...
+    @property
+    def args(self) -> tuple[Any, ...]: ...
+    @property
+    def kwargs(self) -> dict[str, Any]: ...
     @property
     def context(self) -> Any:
         """What the body may ask, made when it does."""
-        return None
+        ...
 
 
-Ended = Callable[[Invocation, Any, BaseException | None], None]
+Call = TypeVar("Call", bound=Invocation)
+Call_contra = TypeVar("Call_contra", bound=Invocation, contravariant=True)
+
+Ended = Callable[[Call, Any, BaseException | None], None]
+"""Takes how a call ended: its result, or its error."""
 
 
-class Invoker(Protocol):
+class Invoker(Protocol[Call_contra]):
     """Runs invocations; `ended` is called in the loop, with a result or an error, once each."""
 
-    def submit(self, invocation: Invocation) -> None:
+    def submit(self, invocation: Call_contra, /) -> None:
         """Run an invocation soon, in the order of submission."""
         ...
 

@@ -11,6 +11,9 @@
 | StorePaused | the store has no room and tries again, or a write failed | reason |
 | LoopBlocked | a body held the event loop | task, took_ms |
 | RunPurged | closed runs were deleted after their time | count |
+| EventFailed | a handler failed, and tries again | handler, event, attempt, error, due_ms |
+| LetterKept | an event became a dead letter, and waits for an operator | handler, event, reason |
+| HandlerPaused | a handler takes no more events, as it holds too many | handler, held |
 """
 
 from __future__ import annotations
@@ -69,6 +72,25 @@ class RunPurged(Struct, frozen=True):
     count: int
 
 
+class EventFailed(Struct, frozen=True):
+    handler: str
+    event: str
+    attempt: int
+    error: str
+    due_ms: int
+
+
+class LetterKept(Struct, frozen=True):
+    handler: str
+    event: str
+    reason: str
+
+
+class HandlerPaused(Struct, frozen=True):
+    handler: str
+    held: int
+
+
 Signal = (
     RunStarted
     | RunEnded
@@ -79,6 +101,9 @@ Signal = (
     | StorePaused
     | LoopBlocked
     | RunPurged
+    | EventFailed
+    | LetterKept
+    | HandlerPaused
 )
 
 

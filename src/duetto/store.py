@@ -56,16 +56,23 @@ def refuse_unstorable(row: RunRow) -> None:
             expected=f"at most {TAGS_MAX} (TAGS_MAX)",
             do="keep the rest in the input of the run",
         )
-    names = (("run id", row.id), ("workflow", row.workflow), *(("tag", tag) for tag in row.tags))
-    for kind, text in names:
-        if not is_storable(text):
-            raise ValueRefused(
-                f"A {kind} cannot be stored.",
-                found=f"{text[:40]!a}, {len(text)} characters",
-                expected=f"1 to {NAME_BYTES_MAX} bytes of UTF-8 without NUL and lone surrogates",
-                do=f"choose another {kind}",
-            )
+    if not is_storable(row.id):
+        raise _unstorable("run id", row.id)
+    if not is_storable(row.workflow):
+        raise _unstorable("workflow", row.workflow)
+    for tag in row.tags:
+        if not is_storable(tag):
+            raise _unstorable("tag", tag)
     refuse_beyond_64_bits(row.rid, row.created, row.updated)
+
+
+def _unstorable(kind: str, text: str) -> ValueRefused:
+    return ValueRefused(
+        f"A {kind} cannot be stored.",
+        found=f"{text[:40]!a}, {len(text)} characters",
+        expected=f"1 to {NAME_BYTES_MAX} bytes of UTF-8 without NUL and lone surrogates",
+        do=f"choose another {kind}",
+    )
 
 
 def refuse_beyond_64_bits(*numbers: int) -> None:
@@ -81,6 +88,8 @@ def refuse_beyond_64_bits(*numbers: int) -> None:
 
 def is_storable(text: str) -> bool:
     """Can every store keep the text as a name, and give it back as it is?"""
+    if text.isascii():
+        return 0 < len(text) <= NAME_BYTES_MAX and "\0" not in text
     try:
         encoded = text.encode()
     except UnicodeEncodeError:
@@ -93,15 +102,21 @@ class Batch(Struct):
 
     `runs` are new rows; `ended` are (rid, status, updated, result) of rows that exist; `journal`
     are (rid, sealed record) in order; `definitions` are (digest, name, encoded definition).
+    `events` are (topic, lane, seq, at, sealed event) in order; `state` is what becomes of small
+    rows by name: sealed data, or None for a row that is deleted.
     """
 
     runs: list[RunRow] = []
     ended: list[tuple[int, int, int, bytes]] = []
     journal: list[tuple[int, bytes]] = []
     definitions: list[tuple[str, str, bytes]] = []
+    events: list[tuple[str, int, int, int, bytes]] = []
+    state: dict[str, bytes | None] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.journal or self.runs or self.ended or self.definitions)
+        return bool(
+            self.journal or self.runs or self.ended or self.definitions or self.events or self.state
+        )
 
 
 class Query(Struct, frozen=True):
@@ -138,6 +153,32 @@ class Damage(Struct, frozen=True):
     reason: str
 
 
+class EventLog(Protocol):
+    """The events that a store has published, in lanes, and the small rows of who takes them.
+
+    Everything comes back checked and without its seal; what is damaged raises StoreDamaged.
+    """
+
+    def heads(self) -> dict[tuple[str, int], int]:
+        """Return the last seq of each (topic, lane) that was ever published to."""
+        ...
+
+    def events(self, topic: str, lane: int, after: int, limit: int) -> list[bytes]:
+        """Return the first events of a lane after a seq, in order."""
+        ...
+
+    def state(self, prefix: str, *, after: str = "", limit: int = INT_MAX) -> list[StateRow]:
+        """Return the (name, data) of small rows whose name begins so, after a name, in order."""
+        ...
+
+    def purge(self, published_before: int, limit: int) -> int:
+        """Delete at most `limit` events, the oldest of each lane, but never a lane's last."""
+        ...
+
+
+StateRow = tuple[str, bytes]
+
+
 class Store(Protocol):
     """One writer's durable state. Every method is synchronous and short.
 
@@ -148,6 +189,11 @@ class Store(Protocol):
 
     died: bool
     """Whether the last owner ended without closing the store, as far as that is known."""
+
+    @property
+    def log(self) -> EventLog:
+        """The events of this store, and the rows of who takes them."""
+        ...
 
     def commit(self, batch: Batch) -> None:
         """Make the batch durable; when this returns it survives a power cut."""

@@ -1,5 +1,6 @@
 """What users write: services, tasks, workflows, and the words of the workflow language."""
 
+from duetto.authoring.batch import Batch
 from duetto.authoring.context import TaskContext, context
 from duetto.authoring.event import event
 from duetto.authoring.flow import emit, gather, race, receive, saga, sleep, timeout
@@ -7,11 +8,14 @@ from duetto.authoring.resources import resource
 from duetto.authoring.retry import Retry
 from duetto.authoring.service import Service
 from duetto.authoring.task import Task
+from duetto.authoring.window import Window
 from duetto.authoring.workflow import Workflow, workflow
 
 __all__ = [
+    "Batch",
     "Service",
     "Task",
+    "Window",
     "Workflow",
     "Retry",
     "TaskContext",

@@ -1,18 +1,22 @@
-"""A named owner of tasks."""
+"""A named owner of tasks and of handlers of events."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
+from duetto.authoring.batch import Batch
+from duetto.authoring.handler import Handler
 from duetto.authoring.names import checked_count, checked_name
 from duetto.authoring.retry import Retry
 from duetto.authoring.task import Body, Task
+from duetto.authoring.window import Window, WindowFunction
 from duetto.errors import ConfigurationError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+E = TypeVar("E")
 
 
 class TaskDecorator(Protocol):
@@ -34,6 +38,8 @@ class Service:
         self.store = store
         self.concurrency = checked_count(f"concurrency of {name}", concurrency)
         self.tasks: dict[str, Task[..., Any]] = {}
+        self.handlers: dict[str, Handler] = {}
+        self.windows: dict[str, WindowFunction] = {}
 
     def __repr__(self) -> str:
         return f"<service {self.name}>"
@@ -78,6 +84,115 @@ class Service:
 
         return declare if body is None else declare(body)
 
+    @overload
+    def on(
+        self,
+        *events: type[E],
+        name: str = "",
+        retry: Retry | None = None,
+        timeout: float | timedelta | None = None,
+        concurrency_max: int | None = None,
+        ordered: bool = True,
+        batch: None = None,
+    ) -> Callable[[Callable[Concatenate[E, ...], Any]], Handler]: ...
+    @overload
+    def on(
+        self,
+        *events: type[E],
+        name: str = "",
+        retry: Retry | None = None,
+        timeout: float | timedelta | None = None,
+        concurrency_max: int | None = None,
+        ordered: bool = True,
+        batch: Batch,
+    ) -> Callable[[Callable[Concatenate[list[E], ...], Any]], Handler]: ...
+    def on(
+        self,
+        *events: type[Any],
+        name: str = "",
+        retry: Retry | None = None,
+        timeout: float | timedelta | None = None,
+        concurrency_max: int | None = None,
+        ordered: bool = True,
+        batch: Batch | None = None,
+    ) -> Callable[[Callable[..., Any]], Handler]:
+        """Make a function the handler of an event, or of several: `@service.on(Paid, Refused)`.
+
+        Its return annotation declares what it may publish: `A | B`, `None`, or an async iterator.
+        Events of one key are handled in their order unless `ordered=False`; one that keeps failing
+        becomes a dead letter, and the later ones of its key wait behind it. With
+        `batch=Batch(100, wait_ms=50)` the function takes a list: one call and one commit for all of
+        it, and where that fails, one for each.
+        """
+
+        def declare(body: Callable[..., Any]) -> Handler:
+            handler = Handler(
+                body,
+                self,
+                events,
+                name=name,
+                retry=retry,
+                timeout=timeout,
+                concurrency_max=concurrency_max,
+                ordered=ordered,
+                batch=batch,
+            )
+            taken = self.handlers.get(handler.name) or self.tasks.get(handler.name)
+            if taken is not None:
+                raise ConfigurationError(
+                    f"{self.name} has two handlers or tasks `{handler.name}`.",
+                    found=f"{where(taken)}, {where(handler)}",
+                    expected="one of a name in a service",
+                    do="rename one, or give it a name: `on(…, name=…)`",
+                )
+            self.handlers[handler.name] = handler
+            return handler
+
+        return declare
+
+    def window(
+        self,
+        event: type[E],
+        /,
+        *,
+        size: timedelta,
+        by: str = "",
+        id: str = "",
+        position: str = "",
+        lateness: timedelta | None = None,
+        name: str = "",
+    ) -> Callable[[Callable[[Window[E]], Any]], WindowFunction]:
+        """Make a function that gets the events of each stretch of time, and makes an event of them.
+
+        The stretches are `size` long and lie end to end; `by` names the field of their key. `id`
+        names the field by which an event counts once, and of two the one whose field `position` is
+        lower. A window is shown when events have passed it by `lateness`, or, without, when its
+        input has ended; what comes for it later corrects it. The function must be pure.
+        """
+
+        def declare(body: Callable[[Window[E]], Any]) -> WindowFunction:
+            function = WindowFunction(
+                body,
+                self.name,
+                event,
+                size=size,
+                by=by,
+                id=id,
+                position=position,
+                lateness=lateness,
+                name=name,
+            )
+            if function.name in (*self.handlers, *self.windows, *self.tasks):
+                raise ConfigurationError(
+                    f"{self.name} has two handlers, windows or tasks `{function.name}`.",
+                    expected="one of a name in a service",
+                    do="rename one, or give it a name: `window(…, name=…)`",
+                )
+            self.windows[function.name] = function
+            return function
+
+        return declare
+
     def add(self, task: Task[..., Any]) -> None:
         """Register a task under its name; raises where the name is taken."""
         if taken := self.tasks.get(task.name):
@@ -90,7 +205,7 @@ class Service:
         self.tasks[task.name] = task
 
 
-def where(task: Task[..., Any]) -> str:
-    """Return where the body of a task stands."""
+def where(task: Task[..., Any] | Handler) -> str:
+    """Return where the body of a task, or of a handler, stands."""
     code = getattr(task.body, "__code__", None)
     return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(task.body)

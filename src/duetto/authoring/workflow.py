@@ -9,9 +9,10 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from duetto.authoring.direct import DirectRun
+from duetto.authoring.event import declared_event
 from duetto.authoring.names import checked_name
 from duetto.authoring.service import Service
-from duetto.errors import DefinitionError
+from duetto.errors import ConfigurationError, DefinitionError
 from duetto.model.definition import Definition
 
 P = ParamSpec("P")
@@ -28,10 +29,12 @@ class Workflow(Generic[P, R]):
         *,
         name: str = "",
         home: Service | None = None,
+        start_on: type | None = None,
     ) -> None:
         self.name = checked_name("workflow", name or body.__name__)
         self.body = body
         self.home = home
+        self.start_on = start_on
         self.definition = definition
         code = body.__code__ if isinstance(body, FunctionType) else None
         self.file = code.co_filename if code else ""
@@ -87,12 +90,20 @@ def codes(code: CodeType) -> Iterator[CodeType]:
 def workflow(body: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
 @overload
 def workflow(
-    *, home: Service | None = None, name: str = ""
+    *, home: Service | None = None, name: str = "", start_on: type | None = None
 ) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Workflow[P, R]]: ...
-def workflow(body: Any = None, /, *, home: Service | None = None, name: str = "") -> Any:
+def workflow(
+    body: Any = None,
+    /,
+    *,
+    home: Service | None = None,
+    name: str = "",
+    start_on: type | None = None,
+) -> Any:
     """Make a function a workflow; raises DefinitionError for what is outside the subset.
 
-    `home` is the service that keeps the records of its runs; the app itself unless given.
+    `home` is the service that keeps the records of its runs; the app itself unless given. Each
+    event of the class `start_on` starts one run, with the event as its input.
     """
 
     def declare(body: Callable[..., Coroutine[Any, Any, Any]]) -> Workflow[..., Any]:
@@ -105,6 +116,20 @@ def workflow(body: Any = None, /, *, home: Service | None = None, name: str = ""
         except DefinitionError as error:
             # The traceback ends at the user's line; where the compiler noticed helps nobody.
             raise error.with_traceback(None) from None
-        return Workflow(body, definition, name=named, home=home)
+        if start_on is not None:
+            _check_start(named, definition, start_on)
+        return Workflow(body, definition, name=named, home=home, start_on=start_on)
 
     return declare if body is None else declare(body)
+
+
+def _check_start(name: str, definition: Definition, start_on: type) -> None:
+    """Raise ConfigurationError where an event cannot be the input of a workflow."""
+    declared = declared_event(start_on, where=f"start_on of {name}")
+    parameters = definition.regions[0].parameters
+    if len(parameters) != 1:
+        raise ConfigurationError(
+            f"The workflow {name} cannot be started by an event.",
+            found=", ".join(each.name for each in parameters) or "no parameter",
+            expected=f"one parameter, which takes the event: `{declared.name}`",
+        )

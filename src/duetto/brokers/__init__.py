@@ -1,5 +1,7 @@
-"""Ways to carry messages between participants."""
+"""Ways to carry messages between participants, and records to whoever listens to a topic."""
 
-from duetto.brokers.in_process import Faults, InProcessBroker
+from duetto.brokers.faults import Faults
+from duetto.brokers.in_process import InProcessBroker
+from duetto.brokers.topics import InProcessTopics
 
-__all__ = ["Faults", "InProcessBroker"]
+__all__ = ["Faults", "InProcessBroker", "InProcessTopics"]

@@ -6,20 +6,10 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 
-from msgspec import Struct
-
 from duetto.broker import Acknowledge, Receive
+from duetto.brokers.faults import NO_FAULTS, Faults
+from duetto.brokers.topics import InProcessTopics
 from duetto.model.message import Message
-
-
-class Faults(Struct, frozen=True):
-    """What goes wrong, as shares of the messages; delays are up to `delay_max_ms`."""
-
-    duplicate: float = 0.0
-    lose: float = 0.0
-    delay: float = 0.0
-    delay_max_ms: int = 100
-    seed: int = 0
 
 
 class InProcessBroker:
@@ -32,6 +22,7 @@ class InProcessBroker:
         self._kept: dict[str, list[tuple[Message, Acknowledge]]] = {}
         self.published = 0
         """Messages that were given to the broker, those sent again included."""
+        self.topics = InProcessTopics(faults or NO_FAULTS)
 
     def publish(self, message: Message, confirmed: Acknowledge) -> None:
         self.published += 1

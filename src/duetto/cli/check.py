@@ -16,7 +16,7 @@ from duetto.cli.exits import DONE, NO
 from duetto.cli.project import load_app, named_app
 from duetto.cli.screen import Screen
 from duetto.errors import DuettoError
-from duetto.kernel.contracts import RESULT, Contract, contracts
+from duetto.kernel.contracts import RESULT, Contract, contracts, is_spoken, spoken
 from duetto.kernel.estimate import choice_points, estimate
 from duetto.kernel.purity import PURE
 from duetto.model.definition import Definition, digest
@@ -111,16 +111,9 @@ def contract_of(placement: Placement, one: Contract) -> dict[str, Any]:
         "carries": {
             spoken(name): str(kind) if kind is not None else "unknown"
             for name, kind in one.payload
-            # Numbered variables are a loop's own: its items and its index.
-            if not name.removeprefix("$").isdigit()
+            if is_spoken(name)
         },
     }
-
-
-def spoken(name: str) -> str:
-    """Return a variable's name; the arguments of a branch are numbered by the compiler."""
-    number = name.removeprefix("$p")
-    return f"argument {int(number) + 1}" if number != name and number.isdigit() else name
 
 
 def describe(told: Screen, found: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""`duetto demo`: the shop under three placements, one of them killed on the way, compared."""
+"""`duetto demo`: the shop under placements, one killed on the way, and by events, compared."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from duetto.cli.command import Command, screen
 from duetto.cli.exits import DONE, NO
 from duetto.cli.graph import write
 from duetto.cli.ledgers import differences
-from duetto.cli.shop import Kill, Shop, Went, invoices_in
+from duetto.cli.shop import BY_EVENTS, Kill, Shop, Went, invoices_in
 from duetto.cli.shopping import watched
 from duetto.drawing import svg
 from duetto.errors import ConfigurationError, NotAllowed
 from duetto.model.placement import parse
 
 PLACEMENTS = ("orchestration", "choreography", "hybrid:payments,shipping")
+WAYS = (*PLACEMENTS, BY_EVENTS)
 KILLED = "choreography"
 MARK = ".duetto-demo"
 """The file by which a later demo knows that a folder is its own, and may be emptied."""
@@ -53,18 +54,19 @@ UNDONE_BY = {
 )
 @click.pass_context
 def demo(ctx: click.Context, folder: Path, orders: Path | None) -> None:
-    """Fulfil a shop's orders under three placements, kill one of them on the way, and compare.
+    """Fulfil a shop's orders under three placements, and by events alone, and compare.
 
-    Exits with 1 if the services did not do the same under all three.
+    One is killed on the way. Exits with 1 if the services did not do the same in all four.
     """
     with as_file(files("duetto.examples.shop").joinpath("orders.csv")) as shipped:
         chosen = orders or shipped
         emptied(folder)
         told, total = screen(), invoices_in(chosen)
         told.line(f"shop · {total:,} invoices · folder {folder}")
-        shops = [Shop(chosen, folder / short(name), name) for name in PLACEMENTS]
+        shops = [Shop(chosen, folder / short(name), name) for name in WAYS]
         went = watched(shops, total, killed=KILLED)
-    found = differences([shop.folder for shop in shops])
+    *placed, by_events = [shop.folder for shop in shops]
+    found = differences(placed) + differences([placed[0], by_events], keyed=False)
     picture = drawn(folder, shops[0])
     told.object(as_object(folder, went, found, picture))
     tell(went, found, picture)
@@ -93,7 +95,7 @@ def emptied(folder: Path) -> None:
         raise ConfigurationError(
             f"The folder {folder} cannot be made.", found=str(error), do="give another: --dir DIR"
         ) from error
-    for name in PLACEMENTS:
+    for name in WAYS:
         shutil.rmtree(folder / short(name), ignore_errors=True)
 
 
@@ -123,11 +125,13 @@ def row(one: Went) -> dict[str, Any]:
 
 def as_object(folder: Path, went: list[Went], found: list[str], picture: Path) -> dict[str, Any]:
     """Return all of it as one object."""
+    *placed, by_events = went
     return {
         "folder": str(folder),
         "placements": [
-            {**one.figures, "killed": killed(one.kill) if one.kill else None} for one in went
+            {**one.figures, "killed": killed(one.kill) if one.kill else None} for one in placed
         ],
+        "events": by_events.figures,
         "ledgers_identical": not found,
         "differences": found,
         "picture": str(picture),
@@ -155,7 +159,7 @@ def tell(went: list[Went], found: list[str], picture: Path) -> None:
     told.line()
     told.rows((row(one) for one in went), COLUMNS, whole=COLUMNS, aligned=True)
     told.line()
-    told.line(f"ledgers identical in all three: {'no' if found else 'yes'}")
+    told.line(f"ledgers identical in all four: {'no' if found else 'yes'}")
     for line in found:
         told.line(f"  {line}")
     told.line(f"picture  {picture}")

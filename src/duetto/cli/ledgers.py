@@ -1,4 +1,4 @@
-"""Compare what the services did under several placements, by their own ledgers."""
+"""Compare what the services did in several ways, by their own ledgers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ SHOWN_MAX = 5
 UNDOING = frozenset({"release", "refund", "cancel_booking", "apologise"})
 
 
-def differences(folders: list[Path]) -> list[str]:
+def differences(folders: list[Path], *, keyed: bool = True) -> list[str]:
     """Return where the effects differ from those of the first folder, a few of them, in words.
 
-    The effects of each order must be the same, with their keys and amounts; what undoes must have
-    come in the same order.
+    The effects of each order must be the same, with their amounts, and their keys if `keyed`; what
+    undoes must have come in the same order.
     """
+    fields = ("operation", "key", "amount", "units") if keyed else ("operation", "amount", "units")
     first, *others = [(folder.name, effects(folder)) for folder in folders]
     found: list[str] = []
     if not first[1]:
@@ -27,7 +28,7 @@ def differences(folders: list[Path]) -> list[str]:
     for name, theirs in others:
         for order in sorted(first[1].keys() | theirs.keys()):
             ours = first[1].get(order, [])
-            if comparable(ours) != comparable(theirs.get(order, [])):
+            if comparable(ours, fields) != comparable(theirs.get(order, []), fields):
                 found.append(
                     f"order {order}: {first[0]} {operations(ours)}; "
                     f"{name} {operations(theirs.get(order, []))}"
@@ -48,12 +49,11 @@ def effects(folder: Path) -> dict[str, list[dict[str, Any]]]:
     return dict(found)
 
 
-def comparable(effects: list[dict[str, Any]]) -> tuple[list[tuple[str, ...]], list[str]]:
-    """Return the effects without their times, and what was undone in its order."""
-    done = sorted(
-        tuple(str(one.get(name)) for name in ("operation", "key", "amount", "units"))
-        for one in effects
-    )
+def comparable(
+    effects: list[dict[str, Any]], fields: tuple[str, ...]
+) -> tuple[list[tuple[str, ...]], list[str]]:
+    """Return these fields of the effects, sorted, and what was undone in its order."""
+    done = sorted(tuple(str(one.get(name)) for name in fields) for one in effects)
     return done, [one["operation"] for one in effects if one["operation"] in UNDOING]
 
 

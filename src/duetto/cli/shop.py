@@ -1,4 +1,4 @@
-"""One placement of the demo: the shop's own command as a process, its store, and a real kill."""
+"""One row of the demo: the shop's own command as a process, its store, and a real kill."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ from duetto.store import Query
 from duetto.stores.sqlite import SqliteStore
 
 MODULE = "duetto.examples.shop"
+BY_EVENTS = "events"
+"""What its command takes in the place of a placement: the shop without a workflow."""
+ENDS = frozenset({"ParcelSent", "SoldOut", "StockReleased"})
+"""The events behind which nothing follows there."""
 CONCURRENCY = 100
 TASK_MS = 2
 """A body takes a moment, as real ones do, so that a kill finds tasks in hand on any machine."""
@@ -50,7 +54,7 @@ class Went(Struct):
 
 
 class Shop:
-    """The shop under one placement, in a folder of its own."""
+    """The shop under one placement, or by events, in a folder of its own."""
 
     def __init__(self, orders: Path, folder: Path, placement: str) -> None:
         self.orders, self.folder, self.placement = orders, folder, placement
@@ -96,11 +100,14 @@ class Shop:
         return msgspec.json.decode(said)
 
     def ended(self) -> int:
-        """Return how many runs have ended, by the store."""
+        """Return how many runs, or orders, have ended, by the store."""
         try:
             self._store = self._store or SqliteStore.open(self.store, read_only=True)
         except (NotFound, StoreError):
             return 0  # it is just being made
+        if self.placement == BY_EVENTS:
+            heads = self._store.log.heads()
+            return sum(last for (topic, _), last in heads.items() if topic in ENDS)
         counts = self._store.counts()
         return sum(count for (_, status), count in counts.items() if status > RUNNING)
 

@@ -32,7 +32,7 @@ def mermaid(definition: Definition, placement: Placement) -> str:
     for number, name in enumerate(lanes(definition)):
         here = [row for row, at in enumerate(drawn.stations) if at == name]
         if here:
-            lines.append(f"  subgraph p{number}[{_quoted(name or 'app')}]")
+            lines.append(f"  subgraph p{number}[{quoted(name or 'app')}]")
             lines += [f"    {_node(plan.items[row], name)}" for row in here]
             lines.append("  end")
     lines += [f"  {_edge(path)}" for path in drawn.paths]
@@ -45,14 +45,14 @@ def _node(item: Item, participant: str) -> str:
     words = item.label or item.kind
     if item.kind == "task" and item.service != participant:
         words = f"{item.service}.{item.label}"
-    return f"n{item.row}{opened}{_quoted(words)}{closed}"
+    return f"n{item.row}{opened}{quoted(words)}{closed}"
 
 
 def _edge(path: Path) -> str:
     edge = path.edge
     arrow = "-.->" if edge.error else "==>" if path.crosses else "-->"
     words = ", ".join(path.words) or edge.note
-    label = f"|{_quoted(words)}|" if words else ""
+    label = f"|{quoted(words)}|" if words else ""
     return f"n{edge.source} {arrow}{label} n{edge.target}"
 
 
@@ -63,7 +63,7 @@ def _classes(plan: Figure) -> Iterator[str]:
         yield f"  class {','.join(undone)} undoable"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Return a text in quotes; Mermaid knows entities by number only."""
     safe = "".join(f"#{ord(sign)};" if sign in '"#<>&`' else sign for sign in text)
     return f'"{safe}"'

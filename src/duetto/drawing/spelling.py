@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from duetto.kernel.contracts import Contract
+from duetto.kernel.contracts import Contract, is_spoken
 from duetto.model import expression as ex
 
 LABEL_MAX = 24
@@ -54,7 +54,7 @@ def carried(contract: Contract) -> list[str]:
     shown = [
         str(kind) if kind is not None else name
         for name, kind in contract.payload
-        if not name.removeprefix("$").isdigit()
+        if is_spoken(name)
     ]
     return list(dict.fromkeys(shown))
 

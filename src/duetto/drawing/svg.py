@@ -118,7 +118,7 @@ def _panel(plan: Figure, layout: Layout) -> Iterator[str]:
     yield f'<text class="count" x="{first.x:.1f}" y="41">{told}</text>'
     for number, (name, box) in enumerate(layout.lanes.items()):
         odd = " odd" if number % 2 else ""
-        yield _rect(box, f"lane{odd}", 5)
+        yield rect(box, f"lane{odd}", 5)
         middle = box.x + box.width / 2
         head = f'<text class="head" x="{middle:.1f}" y="{box.y + 17:.1f}">'
         yield f"{head}{escape(name or 'app')}</text>"
@@ -143,7 +143,8 @@ def _away(row: int, plan: Figure, layout: Layout) -> bool:
     return plan.items[row].service != layout.panel.stations[row]
 
 
-def _rect(box: Box, kind: str, radius: float) -> str:
+def rect(box: Box, kind: str, radius: float) -> str:
+    """Return a rectangle of a class, with round corners."""
     return (
         f'<rect class="{kind}" x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" '
         f'height="{box.height:.1f}" rx="{radius:.0f}"/>'
@@ -156,12 +157,12 @@ def _path(line: Line) -> str:
     x, y = points[-1]
     points[-1] = (x, y - 6)
     return (
-        f'<path class="path {kind}" d="{_rounded(points)}"/>'
+        f'<path class="path {kind}" d="{rounded(points)}"/>'
         f'<path class="head-{kind}" d="M{x - 5.5:.1f} {y - 8.5:.1f}h11l-5.5 8.5z"/>'
     )
 
 
-def _rounded(points: list[Point]) -> str:
+def rounded(points: list[Point]) -> str:
     """Return the path data of a line with round corners."""
     parts = [f"M{points[0][0]:.1f} {points[0][1]:.1f}"]
     for before, corner, behind in zip(points, points[1:], points[2:], strict=False):
@@ -224,12 +225,12 @@ def _task(item: Item, box: Box, station: str) -> Iterator[str]:
         inset = Box(
             box.x + 5, box.y + TASK_HEIGHT - 6, box.width - 10, box.height - TASK_HEIGHT + 6
         )
-        yield _rect(inset, "undo", 5)
+        yield rect(inset, "undo", 5)
         middle = box.x + box.width / 2
         y = box.y + box.height - 5
         yield f'<text class="undoes" x="{middle:.1f}" y="{y:.1f}">↶ {escape(item.undo)}</text>'
     top = Box(box.x, box.y, box.width, TASK_HEIGHT)
-    yield _rect(top, f"task{here}", 7)
+    yield rect(top, f"task{here}", 7)
     x, y = box.x + box.width / 2, box.y + TASK_HEIGHT / 2 + 4.5
     yield f'<text x="{x:.1f}" y="{y:.1f}">{escape(item.label)}</text>'
 
@@ -244,13 +245,13 @@ def _mark(item: Item, box: Box) -> str:
             ring = f'<circle class="ring" cx="{x:.1f}" cy="{y:.1f}" r="{half - 1.5:.1f}"/>'
             return f'{ring}<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
         case "fork" | "join":
-            return _rect(box, "dot", 3)
+            return rect(box, "dot", 3)
         case "choice":
             sides = f"l{half:.1f} {half:.1f}l{-half:.1f} {half:.1f}l{-half:.1f} {-half:.1f}z"
             return f'<path class="mark" d="M{x:.1f} {box.y:.1f}{sides}"/>'
         case "call":
             words = f'<text x="{x:.1f}" y="{y + 4:.1f}">{escape(item.label)}</text>'
-            return _rect(box, "mark", 12) + words
+            return rect(box, "mark", 12) + words
         case "wait" | "receive" | "emit" | "raise":
             circle = f'<circle class="mark" cx="{x:.1f}" cy="{y:.1f}" r="{half:.1f}"/>'
             return circle + f'<path class="glyph" d="{_glyph(item, x, y)}"/>'

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from time import perf_counter_ns
+from typing import Generic
 
 from duetto.authoring.context import Slot, current_slot
 from duetto.errors import LimitExceeded
-from duetto.invoker import Ended, Invocation
+from duetto.invoker import Call, Ended
 
 THREADS_MAX = 32
 """Threads for synchronous bodies; what comes above waits its turn."""
@@ -27,18 +28,18 @@ BLOCKED_US = 100_000
 """A body that holds the loop longer than this without a pause is reported."""
 
 
-class LocalInvoker:
+class LocalInvoker(Generic[Call]):
     """Runs invocations on the running loop; `ended` is called for each, in the loop."""
 
     def __init__(
-        self, ended: Ended, *, blocked: Callable[[Invocation, int], None] | None = None
+        self, ended: Ended[Call], *, blocked: Callable[[Call, int], None] | None = None
     ) -> None:
         self._ended, self._blocked = ended, blocked
         self._loop = asyncio.get_running_loop()
-        self._queue: deque[Invocation] = deque()
+        self._queue: deque[Call] = deque()
         self._idle: list[asyncio.Future[None]] = []
         self._workers: set[asyncio.Task[None]] = set()
-        self._busy: dict[asyncio.Task[None], Invocation] = {}
+        self._busy: dict[asyncio.Task[None], Call] = {}
         self._threads: ThreadPoolExecutor | None = None
         self._pumping = False
         self._turn = 0
@@ -53,7 +54,7 @@ class LocalInvoker:
     def running(self) -> int:
         return len(self._busy)
 
-    def submit(self, invocation: Invocation) -> None:
+    def submit(self, invocation: Call) -> None:
         self._queue.append(invocation)
         if not self._pumping and not self._closing:
             self._pumping = True
@@ -93,10 +94,11 @@ class LocalInvoker:
                 slot.call = invocation
                 busy[worker] = invocation
                 result, error, turn = None, None, self._turn
+                handle = invocation.handle
                 started = perf_counter_ns()
                 try:
-                    if invocation.is_async:
-                        result = await invocation.body(*invocation.args, **invocation.kwargs)
+                    if handle.is_async:
+                        result = await handle.body(*invocation.args, **invocation.kwargs)
                     else:
                         result = await self._in_thread(invocation)
                 except asyncio.CancelledError as cancelled:
@@ -124,14 +126,14 @@ class LocalInvoker:
             self._quiet.set_result(None)
 
     def _why_cancelled(
-        self, invocation: Invocation, cancelled: asyncio.CancelledError, worker: asyncio.Task[None]
+        self, invocation: Call, cancelled: asyncio.CancelledError, worker: asyncio.Task[None]
     ) -> BaseException:
-        if invocation.timeout_s is not None and cancelled.args == (invocation,):
+        if invocation.handle.timeout_s is not None and cancelled.args == (invocation,):
             worker.uncancel()
-            return TimeoutError(f"took longer than {invocation.timeout_s:g} s")
+            return TimeoutError(f"took longer than {invocation.handle.timeout_s:g} s")
         return cancelled
 
-    async def _in_thread(self, invocation: Invocation) -> object:
+    async def _in_thread(self, invocation: Call) -> object:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="duetto-task")
         context, given_up = copy_context(), False
@@ -139,7 +141,7 @@ class LocalInvoker:
         def call() -> object:
             if given_up:  # it was queued all the same, and would run for nobody
                 return None
-            return context.run(invocation.body, *invocation.args, **invocation.kwargs)
+            return context.run(invocation.handle.body, *invocation.args, **invocation.kwargs)
 
         try:
             run = self._loop.run_in_executor(self._threads, call)
@@ -151,11 +153,11 @@ class LocalInvoker:
     def _arm_limits(self) -> None:
         """Arm the time limit of each body that has suspended since the last look."""
         for worker, invocation in self._busy.items():
-            if invocation.timeout_s is not None and invocation.took == 0:
+            if invocation.handle.timeout_s is not None and invocation.took == 0:
                 invocation.took = -1
-                self._loop.call_later(invocation.timeout_s, self._expire, worker, invocation)
+                self._loop.call_later(invocation.handle.timeout_s, self._expire, worker, invocation)
 
-    def _expire(self, worker: asyncio.Task[None], invocation: Invocation) -> None:
+    def _expire(self, worker: asyncio.Task[None], invocation: Call) -> None:
         if self._busy.get(worker) is invocation:
             worker.cancel(msg=invocation)
 

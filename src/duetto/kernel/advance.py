@@ -5,7 +5,7 @@ It reads no clock (`now` is given), draws nothing, and acts on nothing.
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Any, assert_never
 
 from msgspec.structs import replace
 
@@ -13,7 +13,8 @@ from duetto.errors import DefinitionError, LimitExceeded, NotAllowed, NotFound
 from duetto.kernel.fork import fork, interrupt_children, join, reported
 from duetto.kernel.program import Linked, Program, assigned
 from duetto.kernel.scopes import fail, follow, follow_into, leave, unwind
-from duetto.kernel.walk import Walk, wake_at
+from duetto.kernel.straight import ON_TASK, straight
+from duetto.kernel.walk import Walk, wake_at, walk_of
 from duetto.model.definition import (
     Assign,
     Bind,
@@ -68,9 +69,6 @@ from duetto.model.token import (
     Value,
 )
 
-ON_TASK = OnTask()
-"""A task at its first attempt, its arguments a function of the variables."""
-
 NODES_MAX = 1_000_000
 """Nodes between two awaits: a loop without an await that runs longer has no end in sight."""
 
@@ -83,7 +81,11 @@ def advance(
     `now` is ms since the epoch. An input that the token does not wait for changes nothing but its
     time; a workflow's own errors are part of the transition and never leave this function.
     """
-    walk = Walk(program, placement, token, now)
+    if type(input) is TaskCompleted:
+        transition = straight(program, placement, token, input.result)
+        if transition is not None:
+            return transition
+    walk = walk_of(program, placement, token, now)
     try:
         _take(walk, input)
     except Exception as error:  # a value that cannot be stored, a limit: raised in the workflow
@@ -113,11 +115,11 @@ def _take(walk: Walk, input: Input) -> None:
             _woken(walk)
         case Received(event):
             _received(walk, event)
-        case Cancel():
+        case Cancel(begun):
             walk.cancelled = True
-            _interrupt(walk)
-        case Resume():
-            _resume(walk)
+            _interrupt(walk, begun=begun)
+        case Resume(begun):
+            _resume(walk, begun)
         case Skip(result):
             _skip(walk, result)
         case _:
@@ -187,8 +189,7 @@ def _enter(walk: Walk, linked: Linked) -> None:
 
 def _task(walk: Walk, node: Task, linked: Linked) -> None:
     """Let the token wait for a task, at the participant where the sender places it."""
-    args, kwargs = linked.args(walk.vars)
-    stored = tuple([walk.vars[name] for name in linked.names])
+    args, kwargs, stored = _arguments(linked, walk.vars)
     walk.step += 1
     walk.rest = ON_TASK
     participant = linked.place(walk.placement, node.task)
@@ -200,9 +201,19 @@ def _task(walk: Walk, node: Task, linked: Linked) -> None:
     )
 
 
+def _arguments(
+    linked: Linked, variables: dict[str, Value]
+) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Value, ...]]:
+    """Return the arguments of a task, and as they are stored where all are variables."""
+    if linked.reads is None:
+        return *linked.args(variables), ()
+    args, stored = linked.reads(variables)
+    return args, {}, stored
+
+
 def _task_completed(walk: Walk, result: Value) -> None:
     node = walk.nodes[walk.node].node
-    if not isinstance(node, Task):
+    if type(node) is not Task:
         raise NotAllowed("A task's result came for a token that waits for none.")
     # First, so that what was done is undone where its result is too big to be kept.
     if node.undoable:
@@ -236,9 +247,13 @@ def _open(walk: Walk, scope: Scope, linked: Linked) -> None:
 
 def _receive(walk: Walk, node: Receive, linked: Linked) -> None:
     key = walk.program.pack(linked.value(walk.vars))
-    deadline = walk.now + linked.branches[0](walk.vars) if linked.branches else 0
+    deadline = 0
+    if linked.branches:
+        limit, milliseconds = linked.branches
+        # A limit that is None is none, as where none is written.
+        deadline = walk.now + milliseconds(walk.vars) if limit(walk.vars) is not None else 0
     walk.step += 1
-    walk.rest = OnEvent(node.event, key, deadline)
+    walk.rest = OnEvent(node.event, key, deadline, walk.now)
     walk.move(walk.program.definition.home)
     walk.effects.append(Subscribe(node.event, key))
 
@@ -323,13 +338,13 @@ def _received(walk: Walk, event: Value) -> None:
     follow(walk, node.next)
 
 
-def _resume(walk: Walk) -> None:
+def _resume(walk: Walk, begun: bool) -> None:
     rest = walk.token.rest
     if not isinstance(rest, Parked):
         walk.rest = rest
         return
-    # It may have been cancelled where its definition was unknown.
-    _interrupt(walk)
+    # It may have been cancelled, or have run out of time, while it was parked.
+    _interrupt(walk, begun=begun)
     if walk.rest is not rest:
         return
     walk.rest = _fresh(rest.over)
@@ -371,10 +386,21 @@ def renewed(program: Program, token: Token) -> tuple[Effect, ...]:
     linked = program.regions[token.region][token.node]
     match rest:
         case OnTask(args, attempt, due) if isinstance(linked.node, Task):
-            given, named = ((), {}) if args else linked.args(token.vars)
+            given, named, stored = ((), {}, ()) if args else _arguments(linked, token.vars)
             deadline = wake_at(rest, token.frames)
-            task = linked.node.task
-            return (CallTask(task, token.step, given, named, args, attempt, due, deadline),)
+            call = CallTask(
+                linked.node.task,
+                token.step,
+                given,
+                named,
+                args,
+                attempt,
+                due,
+                deadline,
+                linked.pure,
+                stored,
+            )
+            return (call,)
         case OnUndo(entry, attempt, due):
             return (CallUndo(entry, attempt, due),)
         case OnEvent(event, key):

@@ -252,4 +252,28 @@ def _type(arg: ex.Expr, types: dict[str, TypeRef | None]) -> TypeRef | None:
             return None
 
 
-__all__ = ["RESULT", "START", "Contract", "Site", "Stay", "Walked", "children", "contracts", "walk"]
+def is_spoken(name: str) -> bool:
+    """Is a name of a payload for people? Numbered variables are a loop's own: items and index."""
+    return not name.removeprefix("$").isdigit()
+
+
+def spoken(name: str) -> str:
+    """Return a variable's name; the arguments of a branch are numbered by the compiler."""
+    number = name.removeprefix("$p")
+    return f"argument {int(number) + 1}" if number != name and number.isdigit() else name
+
+
+__all__ = [
+    "RESULT",
+    "START",
+    "Contract",
+    "Site",
+    "Stay",
+    "Walked",
+    "children",
+    "contracts",
+    "is_spoken",
+    "spoken",
+    "types_of",
+    "walk",
+]

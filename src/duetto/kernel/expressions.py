@@ -41,6 +41,8 @@ from duetto.model.token import OPEN, Value
 
 Environment = dict[str, Any]
 Closure = Callable[[Environment], Any]
+Read = tuple[tuple[Any, ...], tuple[Value, ...]]
+"""Variables, live and as they are stored."""
 
 UNARY: dict[str, Callable[[Any], Any]] = {
     "not": operator.not_,
@@ -173,11 +175,41 @@ def _variable(id: str, names: Names) -> Closure:
         try:
             value: Value = env[id]
         except KeyError:
-            raise UnboundLocalError(f"variable `{id}` has no value here") from None
+            raise _unbound(id) from None
         live = value.live
         return live if live is not OPEN else load(value)
 
     return read
+
+
+def variables(ids: tuple[str, ...], names: Names) -> Callable[[Environment], Read]:
+    """Return a closure for plain variables: their live forms, and as they are stored."""
+    load = names.load
+    if len(ids) == 1:
+        (only,) = ids
+
+        def read_one(env: Environment) -> Read:
+            try:
+                value: Value = env[only]
+            except KeyError:
+                raise _unbound(only) from None
+            live = value.live
+            return (live if live is not OPEN else load(value),), (value,)
+
+        return read_one
+
+    def read(env: Environment) -> Read:
+        try:
+            stored: tuple[Value, ...] = tuple([env[id] for id in ids])
+        except KeyError as missing:
+            raise _unbound(missing.args[0]) from None
+        return tuple([v.live if v.live is not OPEN else load(v) for v in stored]), stored
+
+    return read
+
+
+def _unbound(id: str) -> UnboundLocalError:
+    return UnboundLocalError(f"variable `{id}` has no value here")
 
 
 def _local(id: str) -> Closure:

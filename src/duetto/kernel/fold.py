@@ -43,12 +43,15 @@ from duetto.model.token import (
 
 
 class Key(Struct, frozen=True):
-    """How a task ended at its service: what answers a duplicate, and what undoes it."""
+    """How a task ended at its service: what answers a duplicate, and what undoes it. What `parks`
+    its token was given up, and is begun again by a command whose `again` is higher."""
 
     task: str
     outcome: Outcome
     args: bytes
     unknown: bool = False
+    parks: bool = False
+    again: int = 0
 
 
 class Trail(Struct, frozen=True):
@@ -59,6 +62,12 @@ class Trail(Struct, frozen=True):
     message: Message | None = None
 
 
+CommandKey = tuple[str, int, bool]
+"""Path and step of a task, and whether its compensation is meant."""
+
+RESUMED = "resumed"
+"""The cause of a move by which an operator lets a token go on with what it waited for."""
+
 NO_ROWS: Mapping[Any, Any] = MappingProxyType({})
 
 
@@ -68,6 +77,7 @@ class RunState:
     __slots__ = (
         "away",
         "commands",
+        "cut_off",
         "deaths",
         "digest",
         "home",
@@ -77,6 +87,7 @@ class RunState:
         "made",
         "progress",
         "reports",
+        "resumed",
         "rid",
         "sent",
         "tokens",
@@ -88,11 +99,17 @@ class RunState:
     away: dict[str, Trail]
     hops: dict[str, int]
     tombs: set[str]
-    keys: dict[tuple[str, int, bool], Key]
-    commands: dict[tuple[str, int, bool], Message]
+    keys: dict[CommandKey, Key]
+    commands: dict[CommandKey, Message]
     sent: dict[str, Message]
     progress: dict[str, Value]
-    deaths: dict[str, int]
+    cut_off: set[tuple[str, int]]
+    """Path and step of tasks of which a time limit cut an attempt off: it may have had its effect,
+    whatever the next one raised."""
+    resumed: dict[str, int]
+    """How often an operator has resumed the token of a path here."""
+    deaths: dict[str | CommandKey, int]
+    """By the path of the token that waits here, or by the key of a command."""
 
     def __init__(self, rid: int, id: str, digest: str, home: str) -> None:
         self.rid, self.id, self.digest, self.home = rid, id, digest, home
@@ -103,7 +120,7 @@ class RunState:
         """Make a table at its first use: most runs need none, and a hundred thousand are open."""
         if name not in RunState.__slots__:
             raise AttributeError(name)
-        made: Any = set[str]() if name == "tombs" else {}
+        made: Any = set[Any]() if name in ("tombs", "cut_off") else {}
         setattr(self, name, made)
         self.made = (*self.made, name)
         return made
@@ -112,11 +129,11 @@ class RunState:
         """Return a table to read, empty where there is none, without making one."""
         return getattr(self, table) if table in self.made else NO_ROWS
 
-    def forget(self, path: str, *tables: str) -> None:
-        """Drop what is known of a path in tables, where there are any."""
+    def forget(self, key: str | CommandKey, *tables: str) -> None:
+        """Drop what is known of a path, or of a command, in tables, where there are any."""
         for table in tables:
-            if path in self.peek(table):
-                del getattr(self, table)[path]
+            if table in self.made:
+                getattr(self, table).pop(key, None)
 
 
 def changed(token: Token, change: Change) -> Token:
@@ -151,10 +168,12 @@ def apply(state: RunState, record: Record) -> None:
     """Take one record into the state. Records of a run are applied in the order of the journal."""
     match record:
         case TaskEnded() | Moved():
+            if isinstance(record, Moved) and record.cause == RESUMED:
+                note_resumed(state, record.path)
             _move(state, record.path, record.change)
             _begin(state, record.forked, record.sent)
         case Ended():
-            state.forget(record.path, "tokens", "reports", "deaths", "progress")
+            state.forget(record.path, "tokens", "reports", "deaths", "progress", "resumed")
             state.away[record.path] = Trail(None, 0)
             report(state, record.path, record.outcome)
             _begin(state, (), record.sent)
@@ -167,6 +186,9 @@ def apply(state: RunState, record: Record) -> None:
             if record.source:
                 state.hops[record.path] = record.token.hop
             _begin(state, record.forked, record.sent)
+        case InHand():
+            key = (record.path, record.step, record.undo) if record.task else record.path
+            state.deaths[key] = record.deaths
         case AttemptFailed():
             _attempt(state, record)
         case ReportCame():
@@ -178,15 +200,21 @@ def apply(state: RunState, record: Record) -> None:
         case CommandEnded():
             key = (record.path, record.step, record.undo)
             state.commands.pop(key, None)
-            state.keys[key] = Key(record.task, record.outcome, record.args, record.unknown)
+            state.forget(key, "deaths")
+            state.keys[key] = Key(
+                record.task,
+                record.outcome,
+                record.args,
+                record.unknown,
+                record.parks,
+                record.again,
+            )
             _begin(state, (), record.sent)
         case CancelCame():
             state.tombs.add(record.path)
             _begin(state, (), record.sent)
         case Progressed():
             state.progress[record.path] = record.value
-        case InHand():
-            state.deaths[record.path] = record.deaths
         case Noted():
             pass
         case _:
@@ -203,6 +231,11 @@ def _move(state: RunState, path: str, change: Change) -> None:
     )
     if joined:
         state.forget(path, "reports")
+
+
+def note_resumed(state: RunState, path: str) -> None:
+    """Count that an operator resumed a token: what it asks for is asked for again."""
+    state.resumed[path] = state.peek("resumed").get(path, 0) + 1
 
 
 def _begin(state: RunState, forked: tuple[Token, ...], sent: tuple[Message, ...]) -> None:
@@ -244,8 +277,13 @@ def counted(token: Token, rest: OnChildren) -> Token:
 
 
 def _attempt(state: RunState, record: AttemptFailed) -> None:
+    if record.error.type == "TimeoutError" and not record.undo:
+        state.cut_off.add((record.path, record.step))
+    if record.command:
+        state.forget((record.path, record.step, record.undo), "deaths")
+        return
     token = state.tokens.get(record.path)
-    if record.command or token is None:
+    if token is None:
         return
     attempt = record.attempt + 1
     match token.rest:

@@ -11,7 +11,15 @@ from datetime import timedelta
 from typing import Any, Protocol, assert_never
 
 from duetto.errors import DefinitionError, LimitExceeded
-from duetto.kernel.expressions import Closure, Environment, arguments, closure, unpacked
+from duetto.kernel.expressions import (
+    Closure,
+    Environment,
+    Read,
+    arguments,
+    closure,
+    unpacked,
+    variables,
+)
 from duetto.kernel.liveness import after, binds
 from duetto.kernel.purity import is_pure
 from duetto.model.definition import (
@@ -90,10 +98,11 @@ class Linked:
         "branches",
         "carried",
         "chain",
-        "names",
         "node",
         "placed",
         "pure",
+        "reads",
+        "then",
         "value",
     )
 
@@ -108,8 +117,10 @@ class Linked:
         self.branches: tuple[Closure, ...] = ()
         self.pure = True
         """Whether the arguments of a task may be evaluated again."""
-        self.names: tuple[str, ...] = ()
-        """The arguments of a task, where all of them are plain variables."""
+        self.reads: Callable[[Environment], Read] | None = None
+        """Reads the arguments of a task, where all of them are plain variables."""
+        self.then: Linked | None = None
+        """The task or return that follows straight on this task, with nothing in between."""
         self.placed: tuple[Placement, str] | None = None
         """The placement that was asked last, and its answer."""
 
@@ -253,7 +264,10 @@ class Program:
 
     def _region(self, region: Region) -> list[Linked]:
         carried = after(region)
-        return [self._link(node, region, carried[i]) for i, node in enumerate(region.nodes)]
+        nodes = [self._link(node, region, carried[i]) for i, node in enumerate(region.nodes)]
+        for linked in nodes:
+            linked.then = following(nodes, linked)
+        return nodes
 
     def _link(self, node: Node, region: Region, carried: frozenset[str]) -> Linked:
         linked = Linked(node, chain_of(region, node), carried)
@@ -263,7 +277,8 @@ class Program:
                 trees = (*args, *(value for _, value in kwargs))
                 linked.pure = all(is_pure(tree, self.symbol) for tree in trees)
                 if not kwargs and all(isinstance(tree, Name) for tree in args):
-                    linked.names = tuple(tree.id for tree in args if isinstance(tree, Name))
+                    ids = tuple(tree.id for tree in args if isinstance(tree, Name))
+                    linked.reads = variables(ids, self)
             case Assign(value=value) | Return(value=value):
                 linked.value = closure(value, self)
             case Choice(test=value) | Emit(event=value) | ForEach(items=value):
@@ -275,7 +290,8 @@ class Program:
             case Receive(key=key, timeout=timeout):
                 linked.value = closure(key, self) if key is not None else _nothing
                 if timeout is not None:
-                    linked.branches = (milliseconds(closure(timeout, self)),)
+                    limit = closure(timeout, self)
+                    linked.branches = (limit, milliseconds(limit))
             case Scope(seconds=seconds):
                 if seconds is not None:
                     linked.value = milliseconds(closure(seconds, self))
@@ -303,6 +319,22 @@ def refuse_big(variables: dict[str, Value]) -> None:
             expected=f"at most {TOKEN_BYTES_MAX:,} bytes (TOKEN_BYTES_MAX)",
             do="keep large values in a file or database of yours, and pass their names",
         )
+
+
+def following(nodes: list[Linked], linked: Linked) -> Linked | None:
+    """Return what follows straight on a task: a task with plain variables for its arguments in the
+    same scopes, none of them with a deadline, or a return that leaves no scope."""
+    node = linked.node
+    if not isinstance(node, Task) or node.next < 0:
+        return None
+    then = nodes[node.next]
+    scopes = [nodes[index].node for index in linked.chain if index != OUTERMOST]
+    if isinstance(then.node, Return):
+        return None if scopes else then
+    if not isinstance(then.node, Task) or then.reads is None or then.node.scope != node.scope:
+        return None
+    timed = any(isinstance(scope, Scope) and scope.kind == "timeout" for scope in scopes)
+    return None if timed else then
 
 
 def chain_of(region: Region, node: Node) -> frozenset[int]:

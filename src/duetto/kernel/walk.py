@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from duetto.errors import LimitExceeded
 from duetto.kernel.program import VALUE_BYTES_SMALL, Linked, Program, refuse_big
 from duetto.model.definition import END, OUTERMOST
@@ -38,46 +40,28 @@ UNDO_MAX = 100_000
 """Entries of one undo list: a loop that compensates without end should say `saga(keep=False)`."""
 
 
-class Walk:
+class Walk(Struct, eq=False):
     """One token within one transition. Everything here is local to a call of `advance`."""
 
-    __slots__ = (
-        "at",
-        "cancelled",
-        "effects",
-        "frames",
-        "hop",
-        "node",
-        "nodes",
-        "now",
-        "outcome",
-        "placement",
-        "program",
-        "rest",
-        "step",
-        "timed",
-        "token",
-        "undo",
-        "undo_kept",
-        "vars",
-        "writes",
-    )
-
-    def __init__(self, program: Program, placement: Placement, token: Token, now: int) -> None:
-        self.program, self.placement, self.token, self.now = program, placement, token, now
-        self.nodes: list[Linked] = program.regions[token.region]
-        self.node, self.step, self.hop, self.at = token.node, token.step, token.hop, token.at
-        self.vars, self.frames, self.undo = token.vars, token.frames, token.undo
-        self.cancelled = token.cancelled
-        self.writes: dict[str, Value] = {}
-        self.effects: list[Effect] = []
-        self.rest: Rest | None = None
-        self.outcome: Outcome | None = None
-        self.undo_kept: int = token.undo.size if token.undo else 0
-        self.timed = False
-        for frame in token.frames:
-            if frame.deadline:
-                self.timed = True
+    program: Program
+    placement: Placement
+    token: Token
+    now: int
+    nodes: list[Linked]
+    node: int
+    step: int
+    hop: int
+    at: str
+    vars: dict[str, Value]
+    frames: tuple[Frame, ...]
+    undo: Undo | None
+    undo_kept: int
+    cancelled: bool
+    timed: bool
+    writes: dict[str, Value] = {}
+    effects: list[Effect] = []
+    rest: Rest | None = None
+    outcome: Outcome | None = None
 
     @property
     def linked(self) -> Linked:
@@ -192,20 +176,47 @@ class Walk:
         return Transition(token, change, tuple(self.effects), wake)
 
 
+def walk_of(program: Program, placement: Placement, token: Token, now: int) -> Walk:
+    """Return a walk from where a token rests."""
+    undo, frames = token.undo, token.frames
+    timed = False
+    for frame in frames:
+        if frame.deadline:
+            timed = True
+    return Walk(
+        program,
+        placement,
+        token,
+        now,
+        program.regions[token.region],
+        token.node,
+        token.step,
+        token.hop,
+        token.at,
+        token.vars,
+        frames,
+        undo,
+        undo.size if undo is not None else 0,
+        token.cancelled,
+        timed,
+    )
+
+
 def wake_at(rest: Rest, frames: tuple[Frame, ...]) -> int:
     """Return the next instant (ms since the epoch) at which a resting token must look again."""
-    shield = max((i for i, frame in enumerate(frames) if frame.pending), default=-1)
-    instants = [frame.deadline for frame in frames[shield + 1 :] if frame.deadline]
     match rest:
-        case OnTimer(until):
-            instants.append(until)
-        case OnEvent(deadline=deadline) if deadline:
-            instants.append(deadline)
+        case OnTimer(until=instant) | OnEvent(deadline=instant):
+            first = instant
         case Parked():
             return 0
         case _:
-            pass
-    return min(instants, default=0)
+            first = 0
+    for frame in reversed(frames):
+        if frame.pending:
+            break
+        if frame.deadline and (not first or frame.deadline < first):
+            first = frame.deadline
+    return first
 
 
-__all__ = ["CANCELLED", "END", "OUTERMOST", "TIMED_OUT", "Ready", "Walk", "wake_at"]
+__all__ = ["CANCELLED", "END", "OUTERMOST", "TIMED_OUT", "Ready", "Walk", "wake_at", "walk_of"]

@@ -242,7 +242,6 @@ Node = (
     | Return
     | Raise
 )
-Awaiting = Task | Parallel | ForEach | Race | Wait | Receive | Call
 
 
 class Parameter(Struct, frozen=True):
@@ -292,3 +291,14 @@ def decode(data: bytes) -> Definition:
 def digest(definition: Definition) -> str:
     """Return the name of the content: 32 hexadecimal digits of its SHA-256."""
     return sha256(encode(definition)).hexdigest()[:32]
+
+
+def received(definition: Definition) -> tuple[str, ...]:
+    """Return the event classes that a definition receives, as `module:Class`, in order, once."""
+    found = {
+        node.event: None
+        for region in definition.regions
+        for node in region.nodes
+        if isinstance(node, Receive)
+    }
+    return tuple(found)

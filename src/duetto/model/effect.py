@@ -51,7 +51,10 @@ class Received(Struct, frozen=True):
 
 
 class Cancel(Struct, frozen=True):
-    """The path of the token is cancelled."""
+    """The path of the token is cancelled. `begun` says whether the task that it waits for may have
+    begun: not where it was parked before its command was sent."""
+
+    begun: bool = True
 
 
 class Reported(Struct, frozen=True):
@@ -68,7 +71,10 @@ class Joined(Struct, frozen=True):
 
 
 class Resume(Struct, frozen=True):
-    """An operator lets a parked token go on with what it waited for, attempts at zero."""
+    """An operator lets a parked token go on with what it waited for, attempts at zero. `begun` is
+    as in Cancel, should the token have been interrupted meanwhile."""
+
+    begun: bool = True
 
 
 class Skip(Struct, frozen=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from duetto.model.event import Event
 from duetto.model.token import Outcome, Token
 
 
@@ -23,6 +24,9 @@ class Command(Struct, frozen=True, array_like=True, tag="command"):
     `args` is packed by the task's own signature and empty for a compensation: the service has
     them. `unknown` asks to settle the task first, with `args` in case it never came. `deadline` is
     ms since the epoch, 0 for none. `token` is the path of the token that waits, at `reply_to`.
+    Where an operator skipped the task, `skipped` is what it is taken to have returned: nothing is
+    run or answered, and that is kept for the compensation. `again` counts how often an operator has
+    resumed the token: a command that was given up is begun again by a later one only.
     """
 
     path: str
@@ -35,11 +39,16 @@ class Command(Struct, frozen=True, array_like=True, tag="command"):
     unknown: bool = False
     deadline: int = 0
     definition: str = ""
+    skipped: bytes = b""
+    again: int = 0
 
 
 class Answer(Struct, frozen=True, array_like=True, tag="answer"):
-    """How a command ended; `unknown` where a task may have had its effect all the same. A
-    compensation that Failed was given up: its token parks."""
+    """How a command ended; `unknown` where a task may have had its effect all the same.
+
+    A command that `parks` its token was given up before it ended; so does each compensation that
+    Failed.
+    """
 
     path: str
     step: int
@@ -47,6 +56,7 @@ class Answer(Struct, frozen=True, array_like=True, tag="answer"):
     outcome: Outcome
     undo: bool = False
     unknown: bool = False
+    parks: bool = False
 
 
 class Reporting(Struct, frozen=True, array_like=True, tag="report"):
@@ -72,11 +82,26 @@ class RunState(Struct, frozen=True, array_like=True, tag="run-state"):
     closed: int = 0
 
 
-Body = Arrive | Command | Answer | Reporting | CancelPath | AskRun | RunState
+class Listen(Struct, frozen=True, array_like=True, tag="listen"):
+    """From where on a store takes the events of topics: by topic, source and lane the last seq that
+    it has. What is not there is taken from the first on."""
+
+    topics: dict[str, dict[str, dict[int, int]]]
+
+
+class EventPage(Struct, frozen=True, array_like=True, tag="events"):
+    """Events of one lane that follow one another, never none."""
+
+    topic: str
+    events: tuple[Event, ...]
+
+
+Body = Arrive | Command | Answer | Reporting | CancelPath | AskRun | RunState | Listen | EventPage
 
 
 class Message(Struct, frozen=True, array_like=True):
-    """The envelope: who sends what to whom about which run, when (ms since the epoch)."""
+    """The envelope: who sends what to whom about which run, when (ms since the epoch). Messages of
+    events are about no run, and name none."""
 
     run: str
     home: str
@@ -100,5 +125,9 @@ def name(message: Message) -> str:
             return f"{message.run}{path}!report"
         case CancelPath(path):
             return f"{message.run}{path}!cancel@{message.to}"
+        case EventPage(events=events):
+            return f"{events[0].name}-{events[-1].seq}@{message.to}"
+        case Listen():
+            return f"!listen:{message.source}@{message.to}"
         case _:
             return f"{message.run}!{type(body).__name__}:{message.sent}"

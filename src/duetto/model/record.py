@@ -118,7 +118,8 @@ class CommandCame(Struct, frozen=True, array_like=True, tag="c"):
 
 
 class CommandEnded(Struct, frozen=True, array_like=True, tag="k"):
-    """A command's end at its service: the key row, and the answer."""
+    """A command's end at its service: the key row, and the answer. It may be given up, so that it
+    `parks` the token that waits for it, until a command comes whose `again` is higher."""
 
     path: str
     at: int
@@ -131,6 +132,8 @@ class CommandEnded(Struct, frozen=True, array_like=True, tag="k"):
     undo: bool = False
     unknown: bool = False
     sent: tuple[Message, ...] = ()
+    parks: bool = False
+    again: int = 0
 
 
 class CancelCame(Struct, frozen=True, array_like=True, tag="x"):
@@ -151,12 +154,17 @@ class Progressed(Struct, frozen=True, array_like=True, tag="p"):
 
 
 class InHand(Struct, frozen=True, array_like=True, tag="d"):
-    """A task was in hand when its process died: counted before recovery advances the token."""
+    """A task was in hand when its process died: counted before recovery begins it again.
+
+    Where it was a command's, `task` names it, and `undo` says whether it was its compensation.
+    """
 
     path: str
     at: int
     step: int
     deaths: int
+    task: str = ""
+    undo: bool = False
 
 
 class Noted(Struct, frozen=True, array_like=True, tag="n"):

@@ -141,11 +141,12 @@ class OnTimer(Struct, frozen=True, array_like=True, tag="w"):
 
 
 class OnEvent(Struct, frozen=True, array_like=True, tag="v"):
-    """Waits for an event; `deadline` in ms since the epoch, 0 for none."""
+    """Waits for an event `since` an instant until a `deadline`, 0 for none; ms since the epoch."""
 
     event: str
     key: Value
     deadline: int = 0
+    since: int = 0
 
 
 class OnChildren(Struct, frozen=True, array_like=True, tag="c"):

@@ -75,3 +75,70 @@ class Waiting(Struct, frozen=True):
     kind: str
     text: str
     line: int = 0
+
+
+class EventView(Struct, frozen=True):
+    """An event for a reader. `data` is its fields, or a text where its class is not known here."""
+
+    name: str
+    topic: str
+    key: str
+    version: int
+    at: int
+    correlation: str
+    causation: str
+    data: Any = None
+
+
+class LetterView(Struct, frozen=True):
+    """A dead letter: an event that a handler could not take, and what waits behind it."""
+
+    handler: str
+    position: int
+    event: EventView
+    reason: str
+    attempts: int
+    since: int
+    behind: int = 0
+    trace: str = ""
+    mended: Any = None
+
+
+class WindowView(Struct, frozen=True):
+    """What was made of the events from `start` to before `end`, in ms since the epoch."""
+
+    key: str
+    start: int
+    end: int
+    revision: int
+    value: Any
+
+
+Origin = Literal["event", "run", "held", "gone"]
+
+
+class LineageNode(Struct, frozen=True):
+    """One thing of a lineage. `what` is the topic, workflow or handler; `by` says who published it.
+
+    `held` is an event that a handler has yet to take, `gone` one that was purged.
+    """
+
+    name: str
+    kind: Origin
+    what: str
+    at: int
+    key: str = ""
+    by: str = ""
+    note: str = ""
+
+
+class LineageView(Struct, frozen=True):
+    """What an event or a run follows from, and what followed: things by time, and what led to what.
+
+    `whole` is false where there was more than is shown.
+    """
+
+    asked: str
+    nodes: tuple[LineageNode, ...]
+    edges: tuple[tuple[str, str], ...]
+    whole: bool = True

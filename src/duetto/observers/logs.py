@@ -8,6 +8,9 @@ from typing import assert_never
 from duetto.authoring.context import current_slot
 from duetto.observer import (
     AttemptFailedSignal,
+    EventFailed,
+    HandlerPaused,
+    LetterKept,
     LoopBlocked,
     Recovered,
     RunEnded,
@@ -74,5 +77,14 @@ class LogObserver:
                 log.warning("task %s held the event loop for %d ms", task, took_ms)
             case RunPurged(count):
                 log.debug("%d closed runs were purged", count)
+            case EventFailed(handler, event, attempt, error, due):
+                log.info(
+                    "%s attempt %d at %s failed: %s; next at %d",
+                    *(handler, attempt, event, error, due),
+                )
+            case LetterKept(handler, event, reason):
+                log.warning("%s is a dead letter of %s: %s", event, handler, reason)
+            case HandlerPaused(handler, held):
+                log.error("%s is paused, as it holds %d events", handler, held)
             case _:
                 assert_never(signal)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from duetto.kernel.fold import RunState
 from duetto.model.definition import Call, Definition, Race
-from duetto.model.message import Arrive, Command, Message, Reporting, name
+from duetto.model.message import Arrive, CancelPath, Command, Message, Reporting, name
 from duetto.model.record import (
     AttemptFailed,
     Moved,
@@ -51,6 +51,9 @@ BRANCHES_SHOWN_MAX = 10
 """Branches named in a sentence; the rest is counted."""
 
 
+QUOTES = ("'", '"')
+
+
 class Queue(Struct, frozen=True):
     """Who waits for room: `places` (run, path, step), in their order."""
 
@@ -67,12 +70,33 @@ class Limit(Struct, frozen=True):
     undo: str = ""
 
 
+def nothing_is_known(message: Message) -> str:
+    """Tell nothing of what became of a command: its service is in another process."""
+    return ""
+
+
+def never_came(participant: str, path: str) -> bool:
+    """Tell that a cancel is not known to have come."""
+    return False
+
+
+MISSED_MS = 10_000
+"""What was confirmed and is not there by then is missed; before that it is on its way."""
+
+
+def nobody_keeps(rest: OnEvent) -> None:
+    """Say that there is no mailbox."""
+
+
 class Knowledge(Struct, frozen=True):
     """What one store and its participants know of a run that is open.
 
     `records` are the run's own, those that wait for their commit included. `unconfirmed` are the
     names of messages whose receivers have not committed them. `arrived` says whether a token that
-    left is known where it went. `working` is false where nothing is executed: the app is at rest.
+    left is known where it went, `commanded` what became of a command at its service (`lost`,
+    `answered`, or nothing yet), and `cancelled` whether a path's cancel has come to a participant.
+    `kept` counts the events in a mailbox that a token would take.
+    `working` is false where nothing is executed: the app is at rest.
     """
 
     state: RunState
@@ -82,7 +106,10 @@ class Knowledge(Struct, frozen=True):
     unconfirmed: Mapping[str, Message]
     arrived: Callable[[str, str, int], bool]
     reported: Callable[[str, str], bool]
+    commanded: Callable[[Message], str] = nothing_is_known
+    cancelled: Callable[[str, str], bool] = never_came
     held: tuple[Message, ...] = ()
+    kept: Callable[[OnEvent], int | None] = nobody_keeps
     working: bool = True
 
 
@@ -220,13 +247,23 @@ class _Explainer:
         if message is None:
             return f"is about to send {service} the command {task}{self._at(token)}"
         sent = f"sent {clock(message.sent, self._now)} ({lasting(self._now - message.sent)} ago)"
-        came = name(message) not in self._known.unconfirmed
-        how = (
-            "received, not answered"
-            if came
-            else "not confirmed as received, and sent again until it is"
-        )
+        how = self._fared(message)
         return f"waits{self._at(token)} for {service} to answer the command {task}: {sent}, {how}"
+
+    def _fared(self, message: Message) -> str:
+        """Say what became of a command that is not answered here."""
+        if name(message) in self._known.unconfirmed:
+            return "not confirmed as received, and sent again until it is"
+        retry = f"`duetto runs retry {self._state.id}`"
+        if self._now - message.sent < MISSED_MS:
+            return "received, not answered"
+        match self._known.commanded(message):
+            case "lost":
+                return f"confirmed, and not there: {retry} sends it again"
+            case "answered":
+                return f"answered, and the answer has not arrived: {retry} asks for it again"
+            case _:
+                return "received, not answered"
 
     def _on_undo(self, token: Token, rest: OnUndo) -> tuple[str, str]:
         entry = rest.entry
@@ -248,8 +285,11 @@ class _Explainer:
 
     def _on_event(self, token: Token, rest: OnEvent) -> str:
         kind = rest.event.rpartition(":")[2]
-        text = f"waits{self._at(token)} for `{kind}` with key {self._shown(rest.key)}, "
+        text = f"waits{self._at(token)} for `{kind}` {_keyed(self._shown(rest.key))}, "
         text += self._since(token)
+        kept = self._known.kept(rest)
+        if kept is not None:
+            text += f"; {plural(kept, 'matching event')} kept"
         return text + (f"; times out {ahead(rest.deadline, self._now)}" if rest.deadline else "")
 
     def _on_children(self, token: Token, rest: OnChildren) -> str:
@@ -297,15 +337,17 @@ class _Explainer:
         frames = token.frames
         shield = max((i for i, frame in enumerate(frames) if frame.pending), default=-1)
         found = ""
-        deaths = self._state.deaths.get(token.path, 0)
-        if deaths and not isinstance(token.rest, Parked):
-            found += f"; its process died {plural(deaths, 'time')} meanwhile"
+        if not isinstance(token.rest, Parked):
+            found += self._died(self._state.deaths.get(token.path, 0))
         instants = [frame.deadline for frame in frames[shield + 1 :] if frame.deadline]
         if instants and not isinstance(token.rest, Parked):
             found += f"; times out {ahead(min(instants), self._now)}"
         if token.cancelled:
             found += "; the run is cancelled" if token.path == ROOT else "; it is cancelled"
         return found
+
+    def _died(self, deaths: int) -> str:
+        return f"; its process died {plural(deaths, 'time')} meanwhile" if deaths else ""
 
     # -- messages and commands
 
@@ -327,6 +369,19 @@ class _Explainer:
                 text = f"{token_name(id, path)} ended, its report to {named(message.to)}"
                 text += f" has been under way for {ago}"
                 return Waiting(path, message.source, "report", self._resent(text))
+            case Command(task=task, token=waits, skipped=skipped):
+                waited_for = waits in self._state.tokens and not skipped
+                if waited_for or lost or self._known.commanded(message) != "lost":
+                    return None
+                text = f"the command {task} for {token_name(id, waits)} was confirmed"
+                text += f" {ago} ago, and is not at {named(message.to)}"
+                return Waiting(waits, message.source, "command", self._resent(text))
+            case CancelPath(path):
+                if self._known.cancelled(message.to, path):
+                    return None
+                text = f"the cancel of {token_name(id, path)} has been under way"
+                text += f" to {named(message.to)} for {ago}"
+                return Waiting(path, message.source, "cancel", self._resent(text))
             case _:
                 return None
 
@@ -347,11 +402,19 @@ class _Explainer:
         last = self._sinces.get(body.path)
         if last is not None and last.error is not None:
             text += f"; an attempt failed with {told(last.error)}"
+        text += self._died(self._state.deaths.get((body.path, body.step, body.undo), 0))
         return Waiting(body.token, message.to, "command", text + ".")
 
 
 def _mark(token: Token) -> int:
     return token.frames[-1].mark if token.frames else 0
+
+
+def _keyed(shown: str) -> str:
+    """Say which key is waited for: as events are published with it, text without its quotes."""
+    if shown == repr(None):
+        return "of any key"
+    return f"with key `{shown[1:-1] if shown[0] in QUOTES else shown}`"
 
 
 def _listed(indexes: list[int]) -> str:

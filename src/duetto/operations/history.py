@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import assert_never
 
+from duetto.kernel.fold import RESUMED
 from duetto.model.definition import Definition
 from duetto.model.message import Command
 from duetto.model.record import (
@@ -67,6 +68,7 @@ class _Reader:
     def __init__(self, nodes: Nodes, shown: Shown) -> None:
         self._nodes, self._shown = nodes, shown
         self._lines: dict[str, int] = {}
+        self._unwinding: set[str] = set()
 
     def read(self, step: Step) -> list[Fact]:
         """Return the facts of one record: what happened, then what it led to."""
@@ -88,6 +90,8 @@ class _Reader:
             case Started(source="", token=token):
                 return token.reply_to
             case CommandEnded(task=task) | AttemptFailed(task=task, command=True):
+                return task.partition(".")[0]
+            case InHand(task=task) if task:
                 return task.partition(".")[0]
             case CommandCame(message=message):
                 return message.to
@@ -155,6 +159,9 @@ class _Reader:
     def _moved(self, step: Step, record: Moved | Ended) -> list[Said]:
         before = step.before
         match record.cause:
+            case "arrived" if record.args:
+                task = self._nodes.task(before)
+                return [("interrupted", f"interrupted on arrival: {task} may have begun before")]
             case "" | "arrived" | "began":
                 return []
             case "woken":
@@ -215,7 +222,9 @@ class _Reader:
 
     def _in_hand(self, step: Step, record: InHand) -> str:
         times = "" if record.deaths == 1 else f", for the {_nth(record.deaths)} time"
-        return f"the process died while it {self._was(step.before)}{times}; it is begun again"
+        verb = "undid" if record.undo else "ran"
+        was = f"{verb} {record.task}" if record.task else self._was(step.before)
+        return f"the process died while it {was}{times}; it is begun again"
 
     def _was(self, token: Token | None) -> str:
         """Return what a token did when something came over it."""
@@ -239,17 +248,23 @@ class _Reader:
 
     def _led_to(self, record: Record, before: Token | None, after: Token) -> list[Fact]:
         found: list[Said] = []
-        turned = isinstance(after.rest, OnUndo) and not isinstance(_rest(before), OnUndo)
-        if turned:
-            found.append(("unwinding", self._turns(after)))
         came = isinstance(record, Started) and bool(record.source) and record.path == after.path
+        unwinds, path = isinstance(after.rest, OnUndo), after.path
+        # One that arrives turned round where it came from, unless its arrival turned it.
+        known = path in self._unwinding if came else isinstance(_rest(before), OnUndo)
+        if unwinds and not known:
+            found.append(("unwinding", self._turns(after)))
+        if unwinds:
+            self._unwinding.add(path)
+        elif not isinstance(after.rest, Parked):
+            self._unwinding.discard(path)
         if after.hop > (before.hop if before is not None else 0) and not came:
             found.append(("left", f"leaves for {named(after.at)} at hop {after.hop}"))
-        waits = None if _is_same(before, after) else self._waits(record, after)
+        waits = None if _is_same(record, before, after) else self._waits(record, after)
         if waits is not None:
             found.append(waits)
         line = self._nodes.line(after)
-        at = before.at if before is not None else after.reply_to
+        at = before.at if before is not None else after.at if came else after.reply_to
         where = [at if kind in ("left", "unwinding") else after.at for kind, _ in found]
         return [
             Fact(record.at, after.path, place, kind, text, line)
@@ -272,6 +287,8 @@ class _Reader:
                 return "forked", forks(self._nodes, token, total, started)
             case OnTask() | OnUndo():
                 return _commanded(record, token)
+            case Parked(reason) if not isinstance(record, Moved) or record.cause != "parked":
+                return "parked", f"parked: {reason}"
             case _:
                 return None
 
@@ -292,7 +309,7 @@ def _rest(token: Token | None) -> Rest | None:
     return token.rest.over if isinstance(token.rest, Parked) else token.rest
 
 
-def _is_same(before: Token | None, after: Token) -> bool:
+def _is_same(record: Record, before: Token | None, after: Token) -> bool:
     if before is None:
         return False
     same = (before.step, before.node, type(before.rest)) == (
@@ -302,6 +319,10 @@ def _is_same(before: Token | None, after: Token) -> bool:
     )
     if same and isinstance(before.rest, OnUndo) and isinstance(after.rest, OnUndo):
         return before.rest.entry == after.rest.entry
+    if same and isinstance(after.rest, Parked):
+        # What is resumed may park again at once, for the same reason.
+        resumed = isinstance(record, Moved) and record.cause == RESUMED
+        return before.rest == after.rest and not resumed
     return same
 
 
@@ -326,6 +347,8 @@ def _command_ended(record: CommandEnded) -> Said:
     how = f"attempt {record.attempt}, took {took(record.took)}"
     answered = "" if record.sent else "; nobody waits for it any more"
     match record.outcome:
+        case Failed(error) if record.parks:
+            return "given up", f"{record.task} is given up: {error.message}"
         case Completed() if record.attempt == 0:
             return "skipped", f"{record.task} is taken as completed, with a value given for it"
         case Completed():

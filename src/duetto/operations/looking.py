@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from duetto.kernel import journal
 from duetto.kernel.fold import RunState
-from duetto.model.message import Message
+from duetto.model.message import Command, Message
 from duetto.model.record import CommandCame, Record
 from duetto.model.token import ROOT, OnChildren, parent_of
 from duetto.operations.explain import Knowledge, Limit, Queue
-from duetto.runtime.attempts import Attempt
+from duetto.runtime.attempt import Attempt
 from duetto.runtime.host import Host
 from duetto.runtime.tasks import Room, TaskHandle
 from duetto.store import unseal
@@ -28,6 +28,13 @@ def knowledge(host: Host, run: RunState, hosts: Iterable[Host]) -> Knowledge:
         other = _state(by_participant.get(participant), run.id)
         return other is None or not _awaits(other, path)
 
+    def commanded(message: Message) -> str:
+        return _commanded(by_participant.get(message.to), message)
+
+    def cancelled(participant: str, path: str) -> bool:
+        other = _state(by_participant.get(participant), run.id)
+        return other is not None and path in other.tombs
+
     held = tuple(_held_commands(host, run))
     return Knowledge(
         run,
@@ -37,7 +44,10 @@ def knowledge(host: Host, run: RunState, hosts: Iterable[Host]) -> Knowledge:
         host.exchange.unconfirmed,
         arrived,
         reported,
+        commanded,
+        cancelled,
         held,
+        host.events.kept,
         working=not host.stopping,
     )
 
@@ -51,9 +61,24 @@ def records(host: Host, run: RunState) -> list[Record]:
 
 
 def _held_commands(host: Host, run: RunState) -> Iterable[Message]:
-    for place, held in host.exchange.held_commands.items():
+    for place, held in host.exchange.commands.held.items():
         if place[0] == run.id and isinstance(held.record, CommandCame):
             yield held.record.message
+
+
+def _commanded(host: Host | None, message: Message) -> str:
+    """Return what became of a command at its service: `lost`, `answered`, or nothing yet."""
+    body = message.body
+    if host is None or not isinstance(body, Command):
+        return ""
+    key, run = (body.path, body.step, body.undo), host.runs.get(message.run)
+    if (message.run, *key) in host.exchange.commands.held:
+        return ""
+    if run is None:
+        return "lost"
+    if key in run.keys:
+        return "answered"
+    return "" if key in run.commands else "lost"
 
 
 def _state(host: Host | None, id: str) -> RunState | None:

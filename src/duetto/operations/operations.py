@@ -38,10 +38,12 @@ from duetto.model.token import (
 )
 from duetto.model.view import RUNNING, STATUSES, Fact, RunRow, RunView, Waiting
 from duetto.operations.counts import Counts, counted
+from duetto.operations.events import EventOperations
 from duetto.operations.explain import ended, waiting
 from duetto.operations.history import facts
 from duetto.operations.looking import knowledge
 from duetto.operations.phrases import plural, short, told
+from duetto.operations.rows import home_row, records_of
 from duetto.operations.unparking import resume, skip, try_at_once
 from duetto.runtime import runs
 from duetto.runtime.engine import Engine
@@ -57,6 +59,7 @@ class Operations:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.events = EventOperations(engine)
 
     @property
     def home(self) -> Host:
@@ -79,6 +82,35 @@ class Operations:
         Raises NotFound, ConflictError, ValueRefused (ArgumentsRefused too) and LimitExceeded where
         nothing was started, and StoreFull where the store has had no room for a while.
         """
+        host, run = await self._begin(workflow, tuple(args), dict(kwargs or {}), id, tags)
+        await host.durable()
+        return run
+
+    async def run(
+        self,
+        workflow: str,
+        args: tuple[Any, ...],
+        *,
+        id: str | None = None,
+        tags: tuple[str, ...] = (),
+    ) -> Any:
+        """Start a run, once per id, and return its result. Raises what `start` and `result` do."""
+        host, run = await self._begin(workflow, args, {}, id, tags)
+        state = host.runs.get(run)
+        if state is not None:
+            return await self._result_of(host, state)
+        await host.durable()  # it has ended already, perhaps in this very turn
+        return await self.result(run)
+
+    async def _begin(
+        self,
+        workflow: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        id: str | None,
+        tags: tuple[str, ...],
+    ) -> tuple[Host, str]:
+        """Write the start of a run, once there is room for it; return its home and id."""
         program = self._program(workflow)
         # Room is made by whatever ends, thousands a second: looking costs less than telling.
         while self._engine.congested:  # noqa: ASYNC110  # see above
@@ -87,9 +119,10 @@ class Operations:
         run = id if id is not None else self._engine.clock.draw_id()
         if host.full is not None and run not in host.runs and host.store.run(run) is None:
             raise host.full
-        runs.start(host, program, run, tuple(args), dict(kwargs or {}), tags, drawn=id is None)
-        await durable(host)
-        return run
+        if host.failure is not None:
+            raise host.failure
+        runs.start(host, program, run, args, kwargs, tags, drawn=id is None)
+        return host, run
 
     def _program(self, workflow: str) -> Program:
         digest = self._engine.programs.by_name.get(workflow)
@@ -104,12 +137,17 @@ class Operations:
         """
         host, run = self._open_home(id)
         if host is not None and run is not None:
-            outcome = await self._end_of(host, id)
-            if isinstance(outcome, Completed):
-                return self._engine.programs.program(run.digest).load(outcome.value)
+            return await self._result_of(host, run)
         outcome = await self.outcome(id)
         host, row = self._row(id)
         return self._live(host, row, outcome)
+
+    async def _result_of(self, host: Host, run: RunState) -> Any:
+        """Return the result of a run that is open here, once it has one."""
+        outcome = await self._end_of(host, run.id)
+        if isinstance(outcome, Completed):
+            return self._engine.programs.program(run.digest).load(outcome.value)
+        return self._live(host, self._row(run.id)[1], outcome)
 
     async def outcome(self, id: str) -> Outcome:
         """Return how a run ended, once it has. Raises NotFound."""
@@ -120,7 +158,7 @@ class Operations:
         if row.status != RUNNING:
             return journal.outcome(row.result)
         self._refuse_damaged(host, id)
-        await durable(host)
+        await host.durable()
         return await self.outcome(id)
 
     def _open_home(self, id: str) -> tuple[Host | None, RunState | None]:
@@ -161,7 +199,7 @@ class Operations:
         while waiting := [id for id in self.unfinished() if not self.is_parked(id)]:
             await self._ended_or_one_parked(waiting[0])
         for host in self._engine.hosts:
-            await durable(host)
+            await host.durable()
 
     async def ended_or_parked(self, id: str) -> bool:
         """Return once a run has ended (True), or nothing of it moves before an operator (False)."""
@@ -268,22 +306,23 @@ class Operations:
 
     def explain(self, id: str) -> list[Waiting]:
         """Say why each token of a run is not moving, or how it ended. Raises NotFound."""
-        host, row = self._row(id)
+        _, row = self._row(id)
         now, definition = self._engine.clock.now_ms(), self._engine.programs.definition
         if row.status != RUNNING:
             outcome = journal.outcome(row.result) if row.result else None
             return [ended(row, STATUSES[row.status], outcome, now)]
-        if (damage := damage_of(host, id)) is not None:
-            text = f"{id} is kept from executing, as its record is damaged: {damage.reason}"
-            return [Waiting(ROOT, row.home, "damaged", text)]
-        return [
-            one
-            for host in self._engine.hosts
-            if (run := host.runs.get(id)) is not None
-            for one in waiting(
-                knowledge(host, run, self._engine.hosts), definition, self._shown, now
-            )
-        ]
+        found: list[Waiting] = []
+        for at in self._engine.hosts:
+            run = at.runs.get(id)
+            try:
+                if run is not None:
+                    known = knowledge(at, run, self._engine.hosts)
+                    found += waiting(known, definition, self._shown, now)
+            except StoreDamaged:
+                pass  # it is listed from now on
+            if (damage := damage_of(at, id)) is not None:
+                found.append(_damaged(at, id, damage))
+        return found
 
     def _shown(self, value: Value) -> str:
         """Spell a value that says its own type, as far as that is known here."""
@@ -302,12 +341,7 @@ class Operations:
 
     def records(self, id: str) -> list[tuple[int, Record]]:
         """Return the records of a run, each with the number of its store, in the stores' order."""
-        found: list[tuple[int, Record]] = []
-        for number, host in enumerate(self._engine.hosts):
-            row = host.store.run(id)
-            if row is not None:
-                found += [(number, journal.record(data)) for data in host.store.journal(row.rid)]
-        return found
+        return records_of(self._engine.hosts, id)
 
     def _view(self, host: Host, row: RunRow) -> RunView:
         parked = self._parked(row.id)
@@ -370,13 +404,10 @@ class Operations:
         ]
 
     def _row(self, id: str) -> tuple[Host, RunRow]:
-        for host in self._engine.hosts:
-            row = host.new_rows.get(id) or host.store.run(id)
-            if row is None and id in host.runs:
-                row = next((one for one in host.batch.runs if one.id == id), None)
-            if row is not None and row.home in host.participants:
-                return host, row
-        raise NotFound.named("run", id, self._near())
+        found = home_row(self._engine.hosts, id)
+        if found is None:
+            raise NotFound.named("run", id, self._near())
+        return found
 
     def _near(self) -> list[str]:
         return [row.id for row in self.home.store.runs(Query(limit=200))]
@@ -390,7 +421,7 @@ class Operations:
         """
         host, row = self._row(id)
         host.cancel(self._open(host, row), ROOT)
-        await durable(host)
+        await host.durable()
 
     async def retry(self, id: str) -> int:
         """Try again at once what waits for a next attempt, and send again what is under way;
@@ -402,8 +433,8 @@ class Operations:
             run = host.runs.get(id)
             if run is not None:
                 found += sum(try_at_once(host, run, token) for token in [*run.tokens.values()])
-                found += host.exchange.send_again(id)
-                await durable(host)
+                found += host.exchange.send_again(run)
+                await host.durable()
         return found
 
     async def resume(self, id: str, path: str = "") -> int:
@@ -429,21 +460,34 @@ class Operations:
     ) -> int:
         self._row(id)
         parked = [
-            (host, run, token, token.rest)
+            (host, run, token.path)
             for host in self._engine.hosts
             if (run := host.runs.get(id)) is not None
             for token in run.tokens.values()
             if isinstance(token.rest, Parked) and path in ("", token.path)
         ]
-        for host, run, token, rest in parked:
-            act(host, run, token, rest)
-            await durable(host)
+        acted = 0
+        refused: DuettoError | None = None
+        for host, run, at in parked:
+            token = run.tokens.get(at)
+            # What became of another one may have ended it meanwhile, or let it wait for code.
+            if token is None or not isinstance(token.rest, Parked):
+                continue
+            try:
+                act(host, run, token, token.rest)
+            except DuettoError as refusal:
+                refused = refused or refusal
+                continue
+            acted += 1
+            await host.durable()
+        if refused is not None and not acted:
+            raise refused
         if not parked:
             raise NotAllowed(
                 f"Nothing of run {id} is parked{f' at {path}' if path else ''}.",
                 do=f"duetto runs explain {id}",
             )
-        return len(parked)
+        return acted
 
     async def restart(self, id: str, new_id: str | None = None) -> str:
         """Start an ended run once more, from its start, on today's definition, under a new id.
@@ -457,7 +501,7 @@ class Operations:
         inputs = runs.unpack_input(old, row.input)
         run = new_id or self._engine.clock.draw_id()
         runs.start(host, self._program(row.workflow), run, (), inputs, row.tags)
-        await durable(host)
+        await host.durable()
         return run
 
     def _open(self, host: Host, row: RunRow) -> RunState:
@@ -483,14 +527,17 @@ class Operations:
             )
 
 
+def _damaged(host: Host, id: str, damage: Damage) -> Waiting:
+    """Return the sentence for a run whose record in one store is damaged."""
+    at = min(host.participants)
+    where = f" at {at}" if at else ""
+    text = f"{id} is kept from executing{where}, as its record is damaged: {damage.reason}"
+    return Waiting(ROOT, at, "damaged", text)
+
+
 def damage_of(host: Host, id: str) -> Damage | None:
     """Return why a run is quarantined, None where it is not."""
     return next((each for each in host.store.damaged() if each.run == id), None)
-
-
-async def durable(host: Host) -> None:
-    """Return once all that was written until now is durable. Raises the store's failure."""
-    await host.durable()
 
 
 def _spoken(cause: BaseException, error: Error) -> str:

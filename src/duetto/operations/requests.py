@@ -6,7 +6,7 @@ closed list.
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+from typing import Any, assert_never, get_args
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +14,7 @@ from msgspec import Struct
 from duetto import errors
 from duetto.errors import DuettoError, NotAllowed
 from duetto.operations.counts import Counts
+from duetto.operations.events import EventOperations, Letters
 from duetto.operations.operations import Operations
 from duetto.store import Query
 
@@ -74,9 +75,74 @@ class Restart(Request, frozen=True):
     new_id: str | None = None
 
 
-AnyRequest = Show | List | History | Explain | Cancel | Retry | Resume | Skip | Restart
-READS = (Show, List, History, Explain)
-REQUESTS: tuple[type[Request], ...] = (*READS, Cancel, Retry, Resume, Skip, Restart)
+class Publish(Request, frozen=True):
+    topic: str
+    data: str
+
+
+class Events(Request, frozen=True):
+    topic: str = ""
+    key: str = ""
+    since: int = 0
+    limit: int = 100
+
+
+class Event(Request, frozen=True):
+    name: str
+
+
+class Lineage(Request, frozen=True):
+    name: str
+
+
+class ListLetters(Request, frozen=True):
+    handler: str = ""
+    topic: str = ""
+    key: str = ""
+    reason: str = ""
+    limit: int = 100
+
+
+class Letter(Request, frozen=True):
+    handler: str
+    position: int
+
+
+class Redrive(Request, frozen=True):
+    handler: str
+    position: int
+    data: str | None = None
+
+
+class RedriveAll(Request, frozen=True):
+    asked: Letters
+
+
+class Discard(Request, frozen=True):
+    handler: str
+    position: int
+
+
+class DiscardAll(Request, frozen=True):
+    asked: Letters
+
+
+OfRuns = Show | List | History | Explain | Cancel | Retry | Resume | Skip | Restart
+OfEvents = (
+    Publish
+    | Events
+    | Event
+    | Lineage
+    | ListLetters
+    | Letter
+    | Redrive
+    | RedriveAll
+    | Discard
+    | DiscardAll
+)
+AnyRequest = OfRuns | OfEvents
+READS = (Show, List, History, Explain, Events, Event, Lineage, ListLetters, Letter)
+REQUESTS: tuple[type[Request], ...] = get_args(AnyRequest)
 
 
 NOTHING = msgspec.Raw(b"null")
@@ -102,6 +168,8 @@ class Reply(Struct, frozen=True, omit_defaults=True):
 
 async def answer(operations: Operations, request: AnyRequest) -> object:
     """Return the answer, of what JSON has a form for. Raises what the operation raises."""
+    if isinstance(request, OfEvents):
+        return await _of_events(operations.events, request)
     match request:
         case Show(id):
             return Shown(plain(operations.show(id)), operations.counts(id))
@@ -122,6 +190,32 @@ async def answer(operations: Operations, request: AnyRequest) -> object:
             return await operations.skip(id, path, value)
         case Restart(id, new_id):
             return await operations.restart(id, new_id)
+        case _:
+            assert_never(request)
+
+
+async def _of_events(operations: EventOperations, request: OfEvents) -> object:
+    match request:
+        case Publish(topic, data):
+            return await operations.publish_json(topic, data)
+        case Events(topic, key, since, limit):
+            return operations.list(topic=topic, key=key, since=since, limit=limit)
+        case Event(name):
+            return operations.show(name)
+        case Lineage(name):
+            return operations.lineage(name)
+        case ListLetters(handler, topic, key, reason, limit):
+            return operations.letters(Letters(handler, topic, key, reason), limit=limit)
+        case Letter(handler, position):
+            return operations.letter(handler, position)
+        case Redrive(handler, position, data):
+            return await operations.redrive(handler, position, data)
+        case RedriveAll(asked):
+            return await operations.redrive_all(asked)
+        case Discard(handler, position):
+            return await operations.discard(handler, position)
+        case DiscardAll(asked):
+            return await operations.discard_all(asked)
         case _:
             assert_never(request)
 

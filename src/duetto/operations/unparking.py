@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 
-from duetto.errors import DuettoError, NotAllowed, ValueRefused
+from duetto.errors import DuettoError, NotAllowed, NotFound, ValueRefused
 from duetto.kernel import fold
 from duetto.kernel.fold import RunState
 from duetto.kernel.program import Program
 from duetto.model.definition import DYNAMIC, Task
 from duetto.model.effect import Resume, Skip
+from duetto.model.message import Command, Message
 from duetto.model.record import CommandEnded
 from duetto.model.token import (
     NONE,
@@ -42,13 +43,24 @@ def resume(host: Host, run: RunState, token: Token, rest: Parked) -> None:
         handle = host.tasks.get(rest.over.entry.task)
         missing = rest.over.entry.task if handle is None or handle.undo is None else ""
     if missing:
-        raise NotAllowed(
-            f"Run {run.id} cannot go on yet.",
-            found=f"{missing} is not known here, or has no compensation",
-            expected="the task that the run waits for",
-            do=f"deploy a module that has it, then `duetto runs resume {run.id}`",
-        )
-    host.advance(run, token.path, Resume(), Cause("resumed"))
+        raise not_yet(run, f"{missing} is not known here, or has no compensation")
+    if isinstance(rest.over, OnTask):
+        unfit = host.attempts.packed(fold.resting(token, rest.over))
+        if isinstance(unfit, NotFound):
+            raise not_yet(run, unfit.found)
+    host.keep_definition(token.definition)
+    fold.note_resumed(run, token.path)
+    host.advance(run, token.path, Resume(), Cause(fold.RESUMED))
+
+
+def not_yet(run: RunState, found: str) -> NotAllowed:
+    """Return the error for what this deployment lacks."""
+    return NotAllowed(
+        f"Run {run.id} cannot go on yet.",
+        found=found,
+        expected="the task that the run waits for",
+        do=f"deploy a module that has it, then `duetto runs resume {run.id}`",
+    )
 
 
 def skip(host: Host, run: RunState, token: Token, rest: Parked, value: Any) -> None:
@@ -80,12 +92,15 @@ def _task_result(
 ) -> Value:
     handle = host.tasks.get(node.task)
     type_index = node.into.type if node.into is not None else DYNAMIC
+    if handle is None and node.undoable:
+        raise not_yet(run, f"{node.task} is not known here, so nothing could undo what is skipped")
     if handle is None:
         return program.pack(value, type_index) if node.into is not None else NONE
     live, stored = typed(handle, value)
-    if node.undoable:
+    result = program.pack(live, type_index) if node.into is not None else NONE
+    if node.undoable:  # only now: what is refused writes nothing
         _keep_key(host, run, token, handle, stored)
-    return program.pack(live, type_index) if node.into is not None else NONE
+    return result
 
 
 def typed(handle: TaskHandle, value: Any) -> tuple[Any, bytes]:
@@ -113,13 +128,31 @@ def _validated(kind: Any, value: Any) -> Any:
 
 
 def _keep_key(host: Host, run: RunState, token: Token, handle: TaskHandle, stored: bytes) -> None:
-    """Write the key row of a skipped task: its compensation is called with that result."""
+    """Write the key row of a skipped task, here and at its service: its compensation is called with
+    that result."""
     assert isinstance(token.rest, Parked), "what is skipped was parked"
     args = host.attempts.packed(fold.resting(token, token.rest.over))
+    if not isinstance(args, bytes):
+        raise not_yet(run, args.message)
     now, outcome = host.clock.now_ms(), Completed(Value(DYNAMIC, stored))
-    record = CommandEnded(token.path, now, handle.name, token.step, 0, 0, outcome, args)
+    sent: tuple[Message, ...] = ()
+    if handle.service not in host.local_services:
+        command = Command(
+            token.path,
+            token.step,
+            handle.name,
+            token.at,
+            token.path,
+            args,
+            definition=token.definition,
+            skipped=stored,
+        )
+        sent = (host.message(run, handle.service, command),)
+    record = CommandEnded(token.path, now, handle.name, token.step, 0, 0, outcome, args, sent=sent)
     host.write(run, record)
     fold.apply(run, record)
+    for message in sent:
+        host.exchange.send(run, message)
 
 
 def try_at_once(host: Host, run: RunState, token: Token) -> bool:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from duetto.authoring.context import TaskContext
 from duetto.errors import ConfigurationError, DuettoError, NotFound
-from duetto.invoker import Invocation, Invoker
+from duetto.invoker import Invoker
 from duetto.kernel import fold
 from duetto.kernel.advance import renewed
 from duetto.kernel.fold import RunState
 from duetto.kernel.program import Program
 from duetto.model.definition import Task
-from duetto.model.effect import CallTask, TaskCompleted, TaskFailed
+from duetto.model.effect import CallTask, Effect, TaskCompleted, TaskFailed
 from duetto.model.message import Command, Message
 from duetto.model.record import AttemptFailed, CommandEnded, Progressed
 from duetto.model.token import (
@@ -27,113 +26,15 @@ from duetto.model.token import (
     Outcome,
     Token,
     Value,
-    task_key,
 )
 from duetto.observer import AttemptFailedSignal, LoopBlocked
+from duetto.runtime.attempt import Attempt, Place
 from duetto.runtime.cause import Cause
 from duetto.runtime.desk import Desk
+from duetto.runtime.reaction import Reaction
 from duetto.runtime.tasks import Room, TaskHandle
 from duetto.runtime.timers import Timers
 from duetto.runtime.tokens import Tokens
-
-UNDO_SUFFIX = "!undo"
-"""Marks the idempotency key of a compensation, which is otherwise that of its task."""
-
-Place = tuple[str, str, int]
-"""Run, path and step: what names a task."""
-
-
-class Attempt(Invocation):
-    """One attempt at the task or, with `undo`, at the compensation of (run, path, step).
-
-    `token` is the path of the token that waits for it here, None where it rests elsewhere or
-    nobody waits. `packed` are the arguments as they are stored. `then` takes the end.
-    """
-
-    __slots__ = (
-        "_context",
-        "_packed",
-        "deadline_ms",
-        "handle",
-        "number",
-        "path",
-        "place",
-        "progress",
-        "run",
-        "step",
-        "stored",
-        "then",
-        "token",
-        "undo",
-    )
-
-    def __init__(
-        self,
-        run: RunState,
-        path: str,
-        step: int,
-        handle: TaskHandle,
-        then: Then,
-        token: str | None = None,
-        number: int = 1,
-        packed: bytes = b"",
-        stored: tuple[Value, ...] = (),
-        *,
-        undo: bool = False,
-    ) -> None:
-        self.run, self.path, self.step, self.handle = run, path, step, handle
-        self.then, self.token, self.number = then, token, number
-        self._packed, self.stored, self.undo = packed, stored, undo
-        self.body, self.is_async, self.timeout_s = handle.body, handle.is_async, handle.timeout_s
-        self.took = self.deadline_ms = 0
-        self.place: Place = (run.id, path, step)
-        self.progress: Callable[[Attempt, object], None] | None = None
-        self._context: TaskContext | None = None
-
-    @property
-    def packed(self) -> bytes:
-        """The arguments as they are stored; joined when they are needed, from variables."""
-        if not self._packed and self.stored:
-            self._packed = self.handle.codec.tuple_of([value.data for value in self.stored])
-        return self._packed
-
-    @property
-    def context(self) -> TaskContext:
-        """What the body may ask; most never do, so it is made at the first question."""
-        if self._context is None:
-            key = task_key(*self.place)
-            self._context = TaskContext(
-                task=self.handle.name,
-                key=key + UNDO_SUFFIX if self.undo else key,
-                run=self.run.id,
-                path=self.path,
-                attempt=self.number,
-                deadline_ms=self.deadline_ms,
-                report=self._report,
-            )
-        return self._context
-
-    def next(self) -> Attempt:
-        """Return the next attempt at the same."""
-        return Attempt(
-            self.run,
-            self.path,
-            self.step,
-            self.handle,
-            self.then,
-            self.token,
-            self.number + 1,
-            self.packed,
-            undo=self.undo,
-        )
-
-    def _report(self, value: object) -> None:
-        if self.progress is not None:
-            self.progress(self, value)
-
-
-Then = Callable[[Attempt, Any, BaseException | None], None]
-"""Takes the end of an attempt: its result, or its error."""
 
 
 class Attempts:
@@ -146,7 +47,7 @@ class Attempts:
 
     # -- beginning
 
-    def pack(self, effect: CallTask) -> bytes | DuettoError | TypeError:
+    def pack(self, effect: CallTask) -> bytes | DuettoError:
         """Return the stored form of a call's arguments, or why there is none."""
         if effect.packed:
             return effect.packed
@@ -155,42 +56,51 @@ class Attempts:
             return NotFound.named("task", effect.task, self.desk.tasks)
         try:
             return handle.pack(handle.ordered(effect.args, effect.kwargs))
-        except (DuettoError, TypeError) as error:
+        except DuettoError as error:
             return error
+        except TypeError as unfit:
+            # The compiler checked the call: it was of another version of the task.
+            return handle.unfit(str(unfit))
 
-    def begin_stored(
-        self, run: RunState, token: Token, effect: CallTask, plans: Sequence[object]
-    ) -> bool:
+    def begin_stored(self, run: RunState, token: Token, effect: Effect) -> bool:
         """Call a task here whose arguments are variables of the right types, so that nothing has
-        to be encoded; return whether it was."""
-        handle = self.desk.tasks.get(effect.task)
-        if handle is None or handle.service not in self.desk.local_services or effect.due:
+        to be encoded; return whether that was what the effect asks for."""
+        desk = self.desk
+        if type(effect) is not CallTask or not effect.stored or effect.due:
             return False
-        if not handle.takes(effect.stored, plans):
+        handle = desk.local_tasks.get(effect.task)
+        if handle is None or token.at not in desk.participants:
+            return False
+        if not handle.takes(effect.stored, desk.programs.program(token.definition).plans):
             return False
         path = token.path
-        attempt = Attempt(
-            run,
-            path,
-            token.step,
-            handle,
-            self._task_ended,
-            path,
-            effect.attempt,
-            b"",
-            effect.stored,
+        self.invoke(
+            Attempt(
+                run,
+                path,
+                token.step,
+                handle,
+                self._task_ended,
+                path,
+                effect.attempt,
+                b"",
+                effect.stored,
+                effect.args,
+                effect.kwargs,
+                effect.deadline,
+            )
         )
-        self.invoke(attempt, effect.args, effect.kwargs, deadline_ms=effect.deadline)
         return True
 
-    def packed(self, token: Token) -> bytes:
-        """Return the stored form of the arguments of the task that a token waits for."""
+    def packed(self, token: Token) -> bytes | DuettoError:
+        """Return the stored form of the arguments of the task that a token waits for, or why there
+        is none."""
         effect = renewed(self.desk.programs.program(token.definition), token)[0]
-        packed = self.pack(effect) if isinstance(effect, CallTask) else b""
-        return packed if isinstance(packed, bytes) else b""
+        return self.pack(effect) if isinstance(effect, CallTask) else b""
 
-    def refuse(self, run: RunState, path: str, step: int, error: DuettoError | TypeError) -> None:
-        """Raise in the workflow that a call cannot be made; park it where its task is unknown."""
+    def refuse(self, run: RunState, path: str, step: int, error: DuettoError) -> None:
+        """Raise in the workflow that a call cannot be made; park it where this deployment lacks
+        the task, or has another version of it."""
         token = run.tokens.get(path)
         if token is None or token.step != step or not isinstance(token.rest, OnTask):
             return
@@ -217,11 +127,15 @@ class Attempts:
         attempt = Attempt(
             run, path, token.step, handle, self._task_ended, path, effect.attempt, packed
         )
-        if effect.packed:
-            ordered = handle.unpack(effect.packed)
-        else:
-            ordered = handle.ordered(effect.args, effect.kwargs)
-        self.invoke(attempt, *handle.call(ordered), deadline_ms=effect.deadline)
+        try:
+            if effect.packed:
+                ordered = handle.unpack(effect.packed)
+            else:
+                ordered = handle.ordered(effect.args, effect.kwargs)
+        except NotFound as unfit:
+            desk.loop.call_soon(self.refuse, run, path, token.step, unfit)
+            return None
+        self.call(attempt, *handle.call(ordered), deadline_ms=effect.deadline)
         return None
 
     def _command(self, run: RunState, token: Token, effect: CallTask, packed: bytes) -> Message:
@@ -234,12 +148,13 @@ class Attempts:
             packed,
             deadline=effect.deadline,
             definition=token.definition,
+            again=run.peek("resumed").get(token.path, 0),
         )
         message = self.desk.message(run, effect.task.partition(".")[0], command)
         fold.note_sent(run, message)
         return message
 
-    def invoke(
+    def call(
         self,
         attempt: Attempt,
         args: tuple[Any, ...],
@@ -247,13 +162,19 @@ class Attempts:
         *,
         deadline_ms: int = 0,
     ) -> None:
+        """Run an attempt with these arguments."""
+        attempt.args, attempt.kwargs, attempt.deadline_ms = args, kwargs, deadline_ms
+        self.invoke(attempt)
+
+    def invoke(self, attempt: Attempt) -> None:
         """Run an attempt once what was written until now is durable."""
-        attempt.args, attempt.kwargs = args, kwargs
-        attempt.deadline_ms, attempt.progress = deadline_ms, self._progress
+        attempt.report = self._progress
         if not attempt.undo:
             self.running[attempt.place] = attempt
-        self.desk.invocations.append(attempt)
-        self.desk.schedule()
+        desk = self.desk
+        desk.invocations.append(attempt)
+        if not desk.scheduled:
+            desk.schedule()
 
     def _progress(self, attempt: Attempt, value: object) -> None:
         """Keep what a body told of its progress; it may be called in any thread."""
@@ -268,16 +189,23 @@ class Attempts:
 
         desk.loop.call_soon_threadsafe(keep)
 
-    def submit(self, attempt: Attempt, invoker: Invoker) -> None:
-        """Hand an attempt to the invoker, within the limits of its task and service."""
-        rooms = attempt.handle.rooms
+    def submit(
+        self, attempts: Iterable[Attempt | Reaction], invoker: Invoker[Attempt | Reaction]
+    ) -> None:
+        """Hand attempts to the invoker, within the limits of their tasks and services."""
+        for attempt in attempts:
+            if not attempt.handle.rooms or self._enter(attempt, attempt.handle.rooms):
+                invoker.submit(attempt)
+
+    def _enter(self, attempt: Attempt | Reaction, rooms: tuple[Room, ...]) -> bool:
+        """Take a place in each room; where one is full, wait there."""
         for room in rooms:
             if room.is_full:
                 room.waiting.append(attempt)
-                return
+                return False
         for room in rooms:
             room.running += 1
-        invoker.submit(attempt)
+        return True
 
     def _leave(self, rooms: tuple[Room, ...]) -> None:
         """Give places up, and let in who waits for one."""
@@ -286,7 +214,7 @@ class Attempts:
         for room in rooms:
             # Who finds the other room full waits there, and this place is still free.
             while room.waiting and not room.is_full:
-                self.desk.submit(room.waiting.popleft())
+                self.desk.submit((room.waiting.popleft(),))
 
     def notice(self, run: RunState, token: Token) -> None:
         """Tell the body that runs for a token that its caller has lost interest."""
@@ -294,29 +222,23 @@ class Attempts:
         if running is not None:
             running.context.cancel()
 
-    def blocked(self, attempt: Invocation, took_ms: int) -> None:
+    def blocked(self, attempt: Attempt | Reaction, took_ms: int) -> None:
         """Report a body that held the loop."""
-        assert isinstance(attempt, Attempt), "the invoker was given attempts"
         self.desk.observer.note(LoopBlocked(attempt.handle.name, took_ms))
 
     # -- ending
 
-    def ended(self, attempt: Invocation, result: Any, error: BaseException | None) -> None:
+    def ended(self, attempt: Attempt | Reaction, result: Any, error: BaseException | None) -> None:
         """An attempt ended: hand it to whoever began it."""
-        assert isinstance(attempt, Attempt), "the invoker was given attempts"
         if attempt.handle.rooms:
             self._leave(attempt.handle.rooms)
-        if isinstance(error, asyncio.CancelledError):
-            if self.desk.stopping:
+        if error is not None:
+            if self.desk.stopping and isinstance(error, asyncio.CancelledError):
                 return
-            error = ConfigurationError("The body of a task was cancelled from within.")
-        elif isinstance(error, SystemExit):
-            error = ConfigurationError(
-                f"The body of {attempt.handle.name} asked the process to exit.",
-                found=f"SystemExit({error.code!r})",
-                expected="a result, or an error",
-                do="raise an error; the process is ended by who started it",
-            )
+            error = as_failure(attempt, error)
+        if isinstance(attempt, Reaction):
+            attempt.then(attempt, result, error)
+            return
         if not attempt.undo:
             self.running.pop(attempt.place, None)
         attempt.then(attempt, result, error)
@@ -334,15 +256,17 @@ class Attempts:
         assert isinstance(node, Task), "a token on a task stands at one"
         if error is None:
             try:
-                self._completed(attempt, program, node, result)
-                return
+                value, cause = self._stored(attempt, program, node, result)
             except DuettoError as refused:
                 error = refused
+            else:
+                self.tokens.give(run, token, program, TaskCompleted(value), cause)
+                return
         elif self.again(attempt, error):
             return
         failed = desk.codec.error(error)
         # A result that cannot be stored was an effect all the same, as a time limit may be.
-        unknown = is_unknown(attempt, error) or result is not None
+        unknown = self.may_have_acted(attempt, error) or result is not None
         cause = Cause(
             "failed",
             task=node.task,
@@ -352,10 +276,12 @@ class Attempts:
             args=attempt.packed if node.undoable else b"",
             error=failed,
         )
-        self.tokens.advance(run, path, TaskFailed(failed, unknown), cause)
+        self.tokens.give(run, token, program, TaskFailed(failed, unknown), cause)
 
-    def _completed(self, attempt: Attempt, program: Program, node: Task, result: Any) -> None:
-        """Store a result, and let the token go on. Raises ValueRefused where it cannot."""
+    def _stored(
+        self, attempt: Attempt, program: Program, node: Task, result: Any
+    ) -> tuple[Value, Cause]:
+        """Return a result as it is stored, and what its record says. Raises ValueRefused."""
         handle = attempt.handle
         stored = handle.result.encode(result)
         cause = Cause(
@@ -374,7 +300,7 @@ class Attempts:
             value = program.pack(result, node.into.type)
         if node.undoable:
             cause.result, cause.args = stored, attempt.packed
-        self.tokens.advance(attempt.run, attempt.path, TaskCompleted(value), cause)
+        return value, cause
 
     def again(self, attempt: Attempt, error: BaseException) -> bool:
         """Write that an attempt failed, where there is another; return whether there is."""
@@ -414,16 +340,22 @@ class Attempts:
     def _next(self, attempt: Attempt) -> None:
         """Begin the next attempt of something that no token here waits for."""
         if not self.desk.stopping:
-            self.invoke(
-                attempt.next(), attempt.args, attempt.kwargs, deadline_ms=attempt.deadline_ms
-            )
+            self.invoke(attempt.next())
+
+    def may_have_acted(self, attempt: Attempt, error: BaseException) -> bool:
+        """Return whether a task that failed may have had its effect: an attempt was cut off by its
+        time limit, be it the last one or one before."""
+        if attempt.handle.timeout_s is None:
+            return False
+        place = (attempt.path, attempt.step)
+        return is_unknown(attempt, error) or place in attempt.run.peek("cut_off")
 
     # -- what ended for nobody who waits here
 
     def _late(self, attempt: Attempt, result: Any, error: BaseException | None) -> None:
         """A task ended after its token had turned round: keep how, so that it can be undone."""
         outcome = self.outcome(attempt.handle, result, error)
-        unknown = is_unknown(attempt, error)
+        unknown = error is not None and self.may_have_acted(attempt, error)
         self.keep_key(attempt, outcome, unknown=unknown)
         self.settled(attempt.place)
 
@@ -452,6 +384,8 @@ class Attempts:
         sent: tuple[Message, ...] = (),
         *,
         unknown: bool = False,
+        parks: bool = False,
+        again: int = 0,
     ) -> None:
         """Write the key row of a task or compensation that ended for a token elsewhere."""
         record = CommandEnded(
@@ -466,14 +400,30 @@ class Attempts:
             attempt.undo,
             unknown,
             sent,
+            parks,
+            again,
         )
         self.desk.write(attempt.run, record)
         fold.apply(attempt.run, record)
 
 
+def as_failure(attempt: Attempt | Reaction, error: BaseException) -> BaseException:
+    """Return the error of an attempt; what would end the process has a name of its own."""
+    if isinstance(error, asyncio.CancelledError):
+        return ConfigurationError("The body of a task was cancelled from within.")
+    if isinstance(error, SystemExit):
+        return ConfigurationError(
+            f"The body of {attempt.handle.name} asked the process to exit.",
+            found=f"SystemExit({error.code!r})",
+            expected="a result, or an error",
+            do="raise an error; the process is ended by who started it",
+        )
+    return error
+
+
 def is_unknown(attempt: Attempt, error: BaseException | None) -> bool:
     """Return whether an attempt was cut off by its time limit, its effect therefore unknown."""
-    return isinstance(error, TimeoutError) and attempt.timeout_s is not None
+    return isinstance(error, TimeoutError) and attempt.handle.timeout_s is not None
 
 
-__all__ = ["Attempt", "Attempts", "Then", "is_unknown"]
+__all__ = ["Attempts", "is_unknown"]

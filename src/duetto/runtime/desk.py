@@ -7,13 +7,12 @@ waited for it: calls of tasks, messages, answers, acknowledgements.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from duetto.broker import Acknowledge
 from duetto.clock import Clock
 from duetto.codec import Codec
 from duetto.errors import DuettoError, StoreError, StoreFailed, StoreFull
-from duetto.invoker import Invocation
 from duetto.kernel import journal
 from duetto.kernel.fold import RunState
 from duetto.model.message import Body, Message
@@ -22,9 +21,14 @@ from duetto.model.record import Noted, Record
 from duetto.model.token import Outcome
 from duetto.model.view import RunRow
 from duetto.observer import Observer, StorePaused
+from duetto.runtime.attempt import Attempt
 from duetto.runtime.programs import Programs
+from duetto.runtime.reaction import Reaction
 from duetto.runtime.tasks import TaskHandle
-from duetto.store import Batch, Store, seal
+from duetto.store import Batch, StateRow, Store, seal, unseal
+
+HOLD_MS = 500
+"""A task that takes longer has its arrival committed, well before a broker would redeliver it."""
 
 FULL_RETRY_MS = 1000
 """How long a full disk is left alone before the same batch is tried again."""
@@ -59,9 +63,10 @@ class Desk:
         self.store, self.participants = store, participants
         self.programs, self.tasks, self.placement = programs, tasks, placement
         self.clock, self.codec, self.observer = clock, codec, observer
-        self.local_services = frozenset(
-            handle.service for handle in tasks.values() if handle.service in participants
-        )
+        self.local_tasks = {
+            name: handle for name, handle in tasks.items() if handle.service in participants
+        }
+        self.local_services = frozenset(handle.service for handle in self.local_tasks.values())
         self.alone = alone
         """Whether every participant lives here: then no token is ever under way elsewhere."""
         self.runs: dict[str, RunState] = {}
@@ -73,7 +78,7 @@ class Desk:
         self.loop = asyncio.get_running_loop()
         self.batch = Batch()
         self.released: list[Callable[[], None]] = []
-        self.invocations: list[Invocation] = []
+        self.invocations: list[Attempt | Reaction] = []
         self.scheduled = False
         self.full: StoreFull | None = None
         self.failure: StoreError | None = None
@@ -82,6 +87,9 @@ class Desk:
         self.held: dict[tuple[str, str], Held] = {}
         """Arrivals by run and path, written with the first record that follows from them."""
         self.known_definitions: set[str] = set()
+        self.died = store.died
+        """Whether the process before this one did: then what comes is written before it is worked
+        on, as it may be what kills (PROTOCOL, rule 22)."""
 
     # -- committing
 
@@ -96,15 +104,60 @@ class Desk:
         if not self.scheduled:
             self.schedule()
 
+    def hold(self, write: Callable[[], None]) -> None:
+        """Let an arrival be written with the end of its task, one write for both; before that where
+        it takes long, or where it may be what kills."""
+        if self.died:
+            write()
+        else:
+            self.loop.call_later(HOLD_MS / 1000, write)
+
+    def keep_held(self, run: RunState, held: Held) -> None:
+        """Write an arrival alone."""
+        row = self.new_rows.pop(run.id, None)
+        if row is not None:
+            self.keep_row(row)
+        self.write_held(run, held)
+        self.schedule()
+
     def write_held(self, run: RunState, held: Held) -> None:
         """Write an arrival, and tell the broker once it is durable."""
         self.batch.journal.append((run.rid, seal(journal.encode(held.record))))
         for acknowledge in held.acknowledge:
             self.after_commit(acknowledge)
 
-    def submit(self, invocation: Invocation) -> None:
-        """Hand a call to whoever runs it."""
+    def row(self, name: str) -> bytes | None:
+        """Return a small row, as the batch under way will have it."""
+        if name in self.batch.state:
+            sealed = self.batch.state[name]
+            return None if sealed is None else unseal(sealed)
+        found = self.store.log.state(name, limit=1)
+        return found[0][1] if found and found[0][0] == name else None
+
+    def rows(self, prefix: str) -> list[StateRow]:
+        """Return small rows whose name begins so, in order, as the batch will have them."""
+        found: dict[str, bytes] = dict(self.store.log.state(prefix))
+        for name, sealed in self.batch.state.items():
+            if name.startswith(prefix):
+                found.pop(name, None)
+                if sealed is not None:
+                    found[name] = unseal(sealed)
+        return sorted(found.items())
+
+    def submit(self, attempts: Iterable[Attempt | Reaction]) -> None:
+        """Hand attempts to whoever runs them."""
         raise NotImplementedError
+
+    def records(self, run: RunState) -> list[Record]:
+        """Return the records of a run, those that wait for their commit included.
+
+        Raises StoreDamaged.
+        """
+        stored = [journal.record(data) for data in self.store.journal(run.rid)]
+        waiting = [
+            journal.record(unseal(data)) for rid, data in self.batch.journal if rid == run.rid
+        ]
+        return [*stored, *waiting]
 
     def message(self, run: RunState, to: str, body: Body) -> Message:
         """Return the envelope of a message about a run."""
@@ -113,9 +166,20 @@ class Desk:
     def keep_row(self, row: RunRow) -> None:
         """Write the row of a run that is new here, and its definition if that is new as well."""
         self.batch.runs.append(row)
-        if row.digest and row.digest not in self.known_definitions:
-            self.known_definitions.add(row.digest)
-            self.batch.definitions.extend(self.programs.closure(row.digest))
+        if row.digest:
+            self.keep_definition(row.digest)
+
+    def keep_definition(self, digest: str) -> None:
+        """Write a definition that is new here, with all that it calls; where this version does not
+        know it, that is done once one does and what needs it is resumed."""
+        if digest in self.known_definitions:
+            return
+        try:
+            found = self.programs.closure(digest)
+        except DuettoError:
+            return
+        self.known_definitions.add(digest)
+        self.batch.definitions.extend(found)
 
     def open_run(self, id: str, digest: str, home: str) -> RunState:
         """Return the state of a run that is new here."""
@@ -171,9 +235,8 @@ class Desk:
         durables, self.durables = self.durables, []
         invocations, self.invocations = self.invocations, []
         released, self.released = self.released, []
-        if not self.stopping:
-            for invocation in invocations:
-                self.submit(invocation)
+        if invocations and not self.stopping:
+            self.submit(invocations)
         for act in released:
             act()
         for future in durables:

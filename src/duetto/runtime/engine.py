@@ -10,9 +10,9 @@ from duetto.broker import Broker
 from duetto.clock import Clock
 from duetto.codec import Codec
 from duetto.errors import ConfigurationError
-from duetto.invoker import Ended, Invocation, Invoker
 from duetto.model.placement import Placement
 from duetto.observer import Observer
+from duetto.runtime.events import Choreography, HostEvents
 from duetto.runtime.host import Host
 from duetto.runtime.programs import Programs
 from duetto.runtime.runs import load, recover
@@ -39,7 +39,9 @@ class Engine:
         observer: Observer,
         broker: Broker,
         retention_ms: int,
+        choreography: Choreography | None = None,
     ) -> None:
+        self._choreography = choreography
         self._stores = list(stores)
         self.programs, self.tasks, self.clock = programs, tasks, clock
         self.codec, self.observer, self.broker = codec, observer, broker
@@ -47,6 +49,8 @@ class Engine:
         self.retention_ms = retention_ms
         self._rooms = {room for handle in tasks.values() for room in handle.rooms}
         self.hosts: list[Host] = []
+        self.events: list[HostEvents] = []
+        """Of the hosts, in their order; none where the app has no events."""
         self._sweeps: list[Sweeps] = []
 
     @property
@@ -71,7 +75,7 @@ class Engine:
             host.invoker = invoker(host.attempts.ended, blocked=host.attempts.blocked)
         continued: list[str] = []
         for host in self.hosts:
-            if len(self.hosts) > 1:
+            if not host.alone:
                 host.exchange.connect(self.broker)
             continued += recover(host)
             if host.failure is not None:
@@ -86,7 +90,15 @@ class Engine:
             host.stopping = True
             load(host)
 
+    @property
+    def _is_whole(self) -> bool:
+        """Whether every participant is here, in one store: then no message leaves it."""
+        here = frozenset[str]().union(*(participants for _, participants in self._stores))
+        services = {handle.service for handle in self.tasks.values()}
+        return len(self._stores) == 1 and here >= {"", *services}
+
     def _make_hosts(self) -> None:
+        alone = self._is_whole
         for store, participants in self._stores:
             host = Host(
                 store,
@@ -97,9 +109,11 @@ class Engine:
                 clock=self.clock,
                 codec=self.codec,
                 observer=self.observer,
-                alone=len(self._stores) == 1,
+                alone=alone,
             )
             host.exchange.keep_ms = self.retention_ms
+            if self._choreography is not None:
+                self.events.append(HostEvents(host, self._choreography))
             self.programs.fetch_from(store.definition)
             self.hosts.append(host)
 
@@ -117,8 +131,12 @@ class Engine:
     @property
     def congested(self) -> bool:
         """Whether a new start should wait: for a worker, or for room within a limit."""
-        queued = sum(len(room.waiting) for room in self._rooms)
-        queued += sum(host.invoker.backlog for host in self.hosts if host.invoker is not None)
+        queued = 0
+        for host in self.hosts:
+            if host.invoker is not None:
+                queued += host.invoker.backlog
+        for room in self._rooms:
+            queued += len(room.waiting)
         return queued > BACKLOG_MAX
 
     async def stop(self, timeout_s: float) -> int:
@@ -137,9 +155,11 @@ class Engine:
                 host.flush()
             host.turn_away(_stopped())
             host.timers.close()
+            host.events.close()
             for participant in host.participants:
                 self.broker.unsubscribe(participant)
         self.hosts.clear()
+        self.events.clear()
         self._sweeps.clear()
         return left
 
@@ -153,4 +173,4 @@ def _stopped() -> ConfigurationError:
     )
 
 
-__all__ = ["Ended", "Engine", "Invocation", "Invoker"]
+__all__ = ["Engine"]

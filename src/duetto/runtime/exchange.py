@@ -6,14 +6,13 @@ end are one write; where that takes long, the arrival is committed first.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from msgspec.structs import replace
 
 from duetto.broker import Acknowledge, Broker
 from duetto.errors import DefinitionError, DuettoError, NotFound
-from duetto.kernel import fold
 from duetto.kernel.advance import advance
 from duetto.kernel.fold import RunState
 from duetto.model.definition import Task
@@ -24,17 +23,18 @@ from duetto.model.message import (
     AskRun,
     CancelPath,
     Command,
+    EventPage,
+    Listen,
     Message,
     Reporting,
     name,
 )
 from duetto.model.message import RunState as RunStateMessage
-from duetto.model.record import APP, CommandCame, ReportCame, Started
+from duetto.model.record import APP, ReportCame, Started
 from duetto.model.token import (
     NONE,
     ROOT,
     Completed,
-    Entry,
     Failed,
     OnChildren,
     OnTask,
@@ -46,14 +46,14 @@ from duetto.model.token import (
     parent_of,
 )
 from duetto.model.view import COMPLETED, GUEST, RunRow
-from duetto.runtime.attempts import Attempt, Attempts, Then, is_unknown
+from duetto.runtime.attempts import Attempts
 from duetto.runtime.cause import Cause
+from duetto.runtime.commands import Commands
 from duetto.runtime.desk import Desk, Held
 from duetto.runtime.tokens import Tokens
 from duetto.runtime.undoing import Undoing
 
-HOLD_MS = 500
-"""A task that takes longer has its arrival committed, well before a broker would redeliver it."""
+Hear = Callable[[Message, Acknowledge], None]
 
 RESEND_MS = 1000
 """A message that is not confirmed is sent again after this time."""
@@ -69,8 +69,11 @@ class Exchange:
     def __init__(self, desk: Desk, tokens: Tokens, attempts: Attempts, undoing: Undoing) -> None:
         self.desk, self.tokens, self.attempts, self.undoing = desk, tokens, attempts, undoing
         self.broker: Broker | None = None
-        self.held_commands: dict[tuple[str, str, int, bool], Held] = {}
+        self.commands = Commands(desk, attempts, undoing, self.publish)
         self.unconfirmed: dict[str, Message] = {}
+        self._told: dict[str, Acknowledge] = {}
+        self.events: Hear | None = None
+        """Takes messages of events, where the app has any."""
         self.resending = False
         self.keep_ms = KEEP_MS
         self.doubted: dict[str, dict[str, tuple[Message, Acknowledge]]] = {}
@@ -87,12 +90,14 @@ class Exchange:
         """Publish a message once its record is durable."""
         self.desk.after_commit(lambda: self.publish(message))
 
-    def publish(self, message: Message) -> None:
-        """Publish a message, and again until its receiver has committed."""
+    def publish(self, message: Message, confirmed: Acknowledge | None = None) -> None:
+        """Publish a message, and again until its receiver has committed; then call `confirmed`."""
         if self.broker is None:
             return
         key = name(message)
         self.unconfirmed[key] = message
+        if confirmed is not None:
+            self._told[key] = confirmed
         self.broker.publish(message, partial(self._confirmed, key))
         if not self.resending:
             self.resending = True
@@ -100,13 +105,24 @@ class Exchange:
 
     def _confirmed(self, key: str) -> None:
         self.unconfirmed.pop(key, None)
+        if (told := self._told.pop(key, None)) is not None and not self.desk.stopping:
+            told()
 
-    def send_again(self, run: str) -> int:
-        """Publish at once what of a run is not confirmed; return how many messages."""
-        found = [message for message in self.unconfirmed.values() if message.run == run]
-        for message in found:
-            self.publish(message)
-        return len(found)
+    def send_again(self, run: RunState) -> int:
+        """Publish what of a run may be missing elsewhere, once all of it is durable; return how
+        many messages.
+
+        That is what is not confirmed, and what a broker may have lost though it confirmed it: names
+        make duplicates harmless. A lost answer is given again to the command that it answers.
+        """
+        messages = {key: each for key, each in self.unconfirmed.items() if each.run == run.id}
+        for trail in run.peek("away").values():
+            if trail.message is not None:
+                messages[name(trail.message)] = trail.message
+        messages |= {key: each for key, each in run.peek("sent").items() if _matters(run, each)}
+        for message in messages.values():
+            self.send(run, message)
+        return len(messages)
 
     def _resend(self) -> None:
         self.resending = False
@@ -128,6 +144,10 @@ class Exchange:
         if self.desk.stopping or self.desk.failure is not None:
             return
         body = message.body
+        if isinstance(body, Listen | EventPage):
+            if self.events is not None:
+                self.events(message, acknowledge)
+            return
         if isinstance(body, AskRun):
             self._tell_home(message)
             acknowledge()
@@ -142,16 +162,18 @@ class Exchange:
     def _handle(self, message: Message, acknowledge: Acknowledge) -> None:
         body, run = message.body, self._run(message)
         if run is None:
-            # It is closed, which this turn's commit may be about to make durable.
-            self.desk.after_commit(acknowledge)
+            # It is closed, which this turn's commit may be about to make durable. Or it is damaged:
+            # then the message is sent again until somebody has mended that.
+            if not self._is_damaged(message.run):
+                self.desk.after_commit(acknowledge)
             return
         match body:
-            case AskRun():
+            case AskRun() | Listen() | EventPage():
                 pass
             case Arrive(token):
                 self._arrived(run, message, token, acknowledge)
             case Command():
-                self._commanded(run, message, body, acknowledge)
+                self.commands.came(run, message, body, acknowledge)
             case Answer():
                 self._answered(run, body)
                 self.desk.after_commit(acknowledge)
@@ -163,14 +185,14 @@ class Exchange:
                 self.desk.after_commit(acknowledge)
             case RunStateMessage(closed=closed):
                 if closed and not run.tokens and not run.commands and not self.is_held(run):
-                    self._let_go(run, closed)
+                    self._let_go(run)
                 self.desk.after_commit(acknowledge)
 
     def _tell_home(self, message: Message) -> None:
         """Answer a guest: a run that is unknown here was purged, so it is closed."""
         row = self.desk.store.run(message.run)
         closed = row.updated if row is not None else 1
-        if message.run in self.desk.runs:
+        if message.run in self.desk.runs or self._is_damaged(message.run):
             closed = 0
         reply = Message(
             message.run,
@@ -182,12 +204,19 @@ class Exchange:
         )
         self.desk.after_commit(lambda: self.publish(reply))
 
+    def _is_damaged(self, run: str) -> bool:
+        return any(each.run == run for each in self.desk.store.damaged())
+
     # -- messages older than what is kept of runs (PROTOCOL, rule 20)
 
     def _is_doubtful(self, message: Message) -> bool:
-        """Return whether a message is so old that its run may have been forgotten here."""
+        """Return whether a message is so old that its run may have been forgotten here.
+
+        Its age is by two clocks, so half of the time is left for what they differ by; and what
+        seems to be of the future was sent by a clock that differs by as much.
+        """
         desk = self.desk
-        if not 0 < message.sent < desk.clock.now_ms() - self.keep_ms:
+        if not message.sent or abs(desk.clock.now_ms() - message.sent) < self.keep_ms // 2:
             return False
         if message.run in desk.runs or message.home in desk.participants:
             return False
@@ -196,6 +225,10 @@ class Exchange:
     def _doubt(self, message: Message, acknowledge: Acknowledge) -> None:
         """Execute nothing of it before its home says that the run is open."""
         self.doubted.setdefault(message.run, {})[name(message)] = (message, acknowledge)
+        self._ask(message)
+
+    def _ask(self, message: Message) -> None:
+        """Ask the home of a message that is in doubt."""
         now, here = self.desk.clock.now_ms(), min(self.desk.participants)
         self.publish(Message(message.run, message.home, here, message.home, now, AskRun()))
 
@@ -222,16 +255,20 @@ class Exchange:
         for each in messages:
             text = f"{name(each)} from {each.source or APP} came after its run was closed"
             desk.note(run, ROOT, "discarded", text)
-        self._let_go(run, now)
+        self._let_go(run)
 
-    def _let_go(self, run: RunState, closed: int) -> None:
-        """Close a guest: its rows are kept for their time, for late duplicates."""
+    def _let_go(self, run: RunState) -> None:
+        """Close a guest: its rows are kept for their time, for late duplicates. That counts from
+        now, by the clock here: the home's may be behind."""
         self.desk.runs.pop(run.id, None)
-        self.desk.batch.ended.append((run.rid, COMPLETED, closed, b""))
+        self.desk.batch.ended.append((run.rid, COMPLETED, self.desk.clock.now_ms(), b""))
         self.desk.schedule()
 
     def ask_homes(self) -> None:
-        """Ask the homes of guests that have nothing under way here whether their runs are open."""
+        """Ask the homes of guests that have nothing under way here, and of messages in doubt,
+        whether their runs are open."""
+        for doubted in self.doubted.values():
+            self._ask(next(iter(doubted.values()))[0])
         for run in list(self.desk.runs.values()):
             if run.home in self.desk.participants or run.tokens or run.commands:
                 continue
@@ -240,7 +277,7 @@ class Exchange:
 
     def is_held(self, run: RunState) -> bool:
         """Return whether something of a run is being worked on that is not written yet."""
-        keys = (*self.desk.held, *self.held_commands)
+        keys = (*self.desk.held, *self.commands.held)
         return any(key[0] == run.id for key in keys)
 
     def _run(self, message: Message) -> RunState | None:
@@ -291,6 +328,8 @@ class Exchange:
         except DuettoError as unknown:
             self.tokens.park(run, token, f"its definition is unknown here: {unknown}")
             return
+        # The run may have come here by another message, or by a token of what it calls.
+        desk.keep_definition(token.definition)
         node = program.regions[token.region][token.node].node
         begun = isinstance(node, Task) and node.service in desk.local_services
         transition = advance(program, desk.placement, token, Begin(begun), desk.clock.now_ms())
@@ -305,177 +344,38 @@ class Exchange:
                 cause.step, cause.args = token.step, token.rest.args
             self.tokens.take(run, token, transition, cause)
             return
+        desk.hold(partial(self._late, run, path))
         self.tokens.begin_held(run, after, transition)
-        desk.loop.call_later(HOLD_MS / 1000, self._late, run, path, None)
 
-    def _late(self, run: RunState, path: str, command: tuple[str, str, int, bool] | None) -> None:
-        """A task takes long: commit its arrival, so that the message can be acknowledged."""
-        if command is not None:
-            held = self.held_commands.pop(command, None)
-        else:
-            held = self.desk.held.pop((run.id, path), None)
+    def _late(self, run: RunState, path: str) -> None:
+        """Commit an arrival whose task takes long, so that the message can be acknowledged."""
+        held = self.desk.held.pop((run.id, path), None)
         if held is not None and not self.desk.stopping:
-            row = self.desk.new_rows.pop(run.id, None)
-            if row is not None:
-                self.desk.keep_row(row)
-            self.desk.write_held(run, held)
-            if command is not None:
-                fold.apply(run, held.record)
-            self.desk.schedule()
+            self.desk.keep_held(run, held)
 
-    # -- commands
-
-    def _commanded(
-        self, run: RunState, message: Message, command: Command, acknowledge: Acknowledge
-    ) -> None:
-        key = (command.path, command.step, command.undo)
-        place = (run.id, *key)
-        done = run.keys.get(key)
-        if done is not None and not (command.undo and isinstance(done.outcome, Failed)):
-            outcome, unknown = done.outcome, done.unknown
-            answer = Answer(*key[:2], command.token, outcome, command.undo, unknown)
-            self.publish(self.desk.message(run, command.reply_to, answer))
-            self.desk.after_commit(acknowledge)
-        elif place in self.held_commands:
-            self.held_commands[place].acknowledge.append(acknowledge)
-        elif key in run.commands or (not command.undo and place[:3] in self.attempts.running):
-            self.desk.after_commit(acknowledge)
-        else:
-            record = CommandCame(command.path, self.desk.clock.now_ms(), message)
-            self.held_commands[place] = Held(record, acknowledge)
-            self.desk.loop.call_later(HOLD_MS / 1000, self._late, run, command.path, place)
-            self.execute(run, message, command)
-
-    def execute(self, run: RunState, message: Message, command: Command) -> None:
-        """Run what a command asks for; its end is written with the answer."""
-        desk = self.desk
-        handle = desk.tasks.get(command.task)
-        if handle is None:
-            self.desk.note(run, command.path, "unknown task", command.task)
-            return
-        if command.undo:
-            self._execute_undo(run, message, command)
-            return
-        attempt = Attempt(
-            run,
-            command.path,
-            command.step,
-            handle,
-            self._ended(command),
-            packed=command.args,
-        )
-        if 0 < command.deadline <= desk.clock.now_ms():
-            # Its token is interrupted by the deadline itself, wherever it rests. Whether it began
-            # before a crash that hid its arrival is unknown, so an undo settles it.
-            self.answer(attempt, command, Stopped(), unknown=True)
-            return
-        call = handle.call(handle.unpack(command.args))
-        self.attempts.invoke(attempt, *call, deadline_ms=command.deadline)
-
-    def _ended(self, command: Command) -> Then:
-        """Return what takes the end of an attempt at a command: retry it, or answer."""
-
-        def ended(attempt: Attempt, result: Any, error: BaseException | None) -> None:
-            if error is not None and self.attempts.again(attempt, error):
-                return
-            outcome = self.attempts.outcome(attempt.handle, result, error)
-            if command.undo and error is None:
-                outcome = Completed(NONE)  # nobody reads what a compensation returns
-            # What was done and cannot be stored was an effect all the same.
-            unstorable = error is None and isinstance(outcome, Failed)
-            unknown = (is_unknown(attempt, error) or unstorable) and not command.undo
-            self.answer(attempt, command, outcome, unknown=unknown)
-
-        return ended
-
-    def execute_again(self, run: RunState, message: Message) -> None:
-        """Run a command whose arrival was committed before the process died."""
-        if isinstance(message.body, Command):
-            self.execute(run, message, message.body)
-
-    def _execute_undo(self, run: RunState, message: Message, command: Command) -> None:
-        handle = self.desk.tasks[command.task]
-        entry = Entry(command.path, command.step, command.task, command.unknown)
-
-        def then(outcome: Outcome | None, args: bytes) -> None:
-            self._compensate(run, message, command, outcome, args)
-
-        self.undoing.settle(run, entry, handle, then, command.args)
-
-    def _compensate(
-        self,
-        run: RunState,
-        message: Message,
-        command: Command,
-        outcome: Outcome | None,
-        args: bytes,
-    ) -> None:
-        desk = self.desk
-        handle = desk.tasks[command.task]
-        undo = handle.undo
-        assert undo is not None, f"{command.task} has no compensation"
-        attempt = Attempt(
-            run,
-            command.path,
-            command.step,
-            undo,
-            self._ended(command),
-            packed=args,
-            undo=True,
-        )
-        match outcome:
-            case Completed(value):
-                call = handle.undo_call(handle.result.decode(value.data), args)
-                self.attempts.invoke(attempt, *call)
-            case None:
-                unsettled = f"whether {command.task} took effect is unknown"
-                error = desk.codec.error(TimeoutError(unsettled))
-                self.answer(attempt, command, Failed(error), unknown=True)
-            case _:
-                self.answer(attempt, command, Stopped())  # it had no effect: nothing to undo
-
-    def answer(
-        self,
-        attempt: Attempt,
-        command: Command,
-        outcome: Outcome,
-        *,
-        unknown: bool = False,
-    ) -> None:
-        """Write the end of a command with its answer, in one commit."""
-        run = attempt.run
-        body = Answer(command.path, command.step, command.token, outcome, command.undo, unknown)
-        reply = self.desk.message(run, command.reply_to, body)
-        held = self.held_commands.pop((run.id, command.path, command.step, command.undo), None)
-        self.attempts.keep_key(attempt, outcome, (reply,), unknown=unknown)
-        self.send(run, reply)
-        if not command.undo:
-            self.attempts.settled(attempt.place)
-        for acknowledge in held.acknowledge if held is not None else ():
-            self.desk.after_commit(acknowledge)
+    # -- answers and reports
 
     def _answered(self, run: RunState, answer: Answer) -> None:
         token = run.tokens.get(answer.token)
         if token is None:
             return
-        if answer.undo:
-            self._undone(run, token, answer)
-        elif token.step == answer.step and isinstance(token.rest, OnTask):
+        if not _is_about(token, answer):
+            return
+        if answer.parks and isinstance(answer.outcome, Failed):
+            self.tokens.park(run, token, answer.outcome.error.message)
+        elif isinstance(token.rest, OnUndo):
+            self._undone(run, token, token.rest.entry.task, answer)
+        else:
             self._task_answered(run, token, answer)
 
-    def _undone(self, run: RunState, token: Token, answer: Answer) -> None:
-        rest = token.rest
-        if not isinstance(rest, OnUndo):
-            return
-        if (rest.entry.path, rest.entry.step) != (answer.path, answer.step):
-            return
+    def _undone(self, run: RunState, token: Token, task: str, answer: Answer) -> None:
         if isinstance(answer.outcome, Failed):
             error = answer.outcome.error
-            text = f"the compensation of {rest.entry.task} failed: {error.message}"
+            text = f"the compensation of {task} failed: {error.message}"
             self.tokens.park(run, token, text, error)
         else:
             nothing = " had no effect" if isinstance(answer.outcome, Stopped) else ""
-            cause = Cause("undone", note=rest.entry.task + nothing)
+            cause = Cause("undone", note=task + nothing)
             self.tokens.advance(run, token.path, Undone(), cause)
 
     def _task_answered(self, run: RunState, token: Token, answer: Answer) -> None:
@@ -487,7 +387,11 @@ class Exchange:
         match answer.outcome:
             case Completed(value):
                 into = getattr(node, "into", None)
-                handle = desk.tasks[task]
+                handle = desk.tasks.get(task)
+                if handle is None:
+                    unknown = NotFound.named("task", task, desk.tasks)
+                    self.attempts.refuse(run, token.path, token.step, unknown)
+                    return
                 if into is None:
                     value = NONE
                 elif program.plans[into.type] is handle.result:
@@ -510,6 +414,36 @@ class Exchange:
                 return
         desk.write(run, ReportCame(path, desk.clock.now_ms(), outcome))
         self.tokens.reported(run, path, outcome)
+
+
+def _is_about(token: Token, answer: Answer) -> bool:
+    """Return whether a token still waits for what an answer is about."""
+    match token.rest:
+        case OnUndo(entry):
+            return answer.undo and (entry.path, entry.step) == (answer.path, answer.step)
+        case OnTask():
+            return not answer.undo and token.step == answer.step
+        case _:
+            return False
+
+
+def _matters(run: RunState, message: Message) -> bool:
+    """Return whether somebody may wait for a message that was sent and confirmed."""
+    match message.body:
+        case Command(skipped=skipped) if skipped:
+            return True
+        case Command(path=path, step=step, token=waits, undo=undo):
+            token = run.tokens.get(waits)
+            if token is None:
+                return True  # interrupted, it may have gone to where the command is to be settled
+            if isinstance(token.rest, OnUndo):
+                entry = token.rest.entry
+                return undo and (entry.path, entry.step) == (path, step)
+            return isinstance(token.rest, OnTask) and token.step == step
+        case Reporting() | CancelPath():
+            return True
+        case _:
+            return False
 
 
 __all__ = ["Exchange"]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, assert_never
+from collections.abc import Iterable, Mapping
+from typing import assert_never
 
 from msgspec.structs import replace
 
 from duetto.clock import Clock
 from duetto.codec import Codec
-from duetto.errors import DuettoError, NotFound
-from duetto.invoker import Invocation, Invoker
+from duetto.errors import DuettoError, NotFound, StoreDamaged
+from duetto.invoker import Invoker
 from duetto.kernel import fold, journal
 from duetto.kernel.advance import advance, renewed
 from duetto.kernel.fold import RunState
 from duetto.kernel.fork import only_counts
+from duetto.kernel.program import Program
 from duetto.kernel.walk import wake_at
 from duetto.model.definition import Task
 from duetto.model.effect import (
@@ -31,6 +32,7 @@ from duetto.model.effect import (
     Publish,
     Report,
     Reported,
+    Resume,
     Subscribe,
     Transition,
     Woken,
@@ -44,40 +46,41 @@ from duetto.model.token import (
     Error,
     Failed,
     OnChildren,
+    OnEvent,
     OnTask,
     OnUndo,
     Outcome,
     Parked,
-    Rest,
     Stopped,
     Token,
     parent_of,
 )
-from duetto.model.view import CANCELLED, COMPLETED, FAILED
+from duetto.model.view import CANCELLED, COMPLETED, FAILED, STATUSES
 from duetto.observer import Observer, RunEnded, TokenParked
-from duetto.runtime.attempts import Attempt, Attempts
+from duetto.runtime.attempt import Attempt
+from duetto.runtime.attempts import Attempts
+from duetto.runtime.cascade import NO_CASCADE, Cascade
 from duetto.runtime.cause import Cause
 from duetto.runtime.desk import Desk
 from duetto.runtime.exchange import Exchange
 from duetto.runtime.programs import Programs
+from duetto.runtime.reaction import Reaction
+from duetto.runtime.resting import (
+    as_it_is,
+    awaited,
+    may_have_begun,
+    outcome_of,
+    sent_for,
+    without_due,
+)
 from duetto.runtime.tasks import TaskHandle
 from duetto.runtime.timers import Timers
+from duetto.runtime.tokens import NO_EVENTS
 from duetto.runtime.undoing import Undoing
 from duetto.store import Store
 
-
-class Cascade:
-    """What one input led to, beside the token's own change: gathered for its record."""
-
-    __slots__ = ("cancels", "cause", "ended", "forked", "sent", "undos")
-
-    def __init__(self, cause: Cause | None = None) -> None:
-        self.cause = cause
-        self.undos: tuple[tuple[Token, CallUndo], ...] = ()
-        self.forked: tuple[str, ...] = ()
-        self.sent: tuple[Message, ...] = ()
-        self.ended: tuple[tuple[Token, Outcome], ...] = ()
-        self.cancels: tuple[str, ...] = ()
+INTERRUPTS = (Cancel, Resume, Woken)
+STATUS_OF: dict[type[Outcome], int] = {Completed: COMPLETED, Failed: FAILED, Stopped: CANCELLED}
 
 
 class Host(Desk):
@@ -111,12 +114,12 @@ class Host(Desk):
         self.attempts = Attempts(self, self, self.timers)
         self.undoing = Undoing(self, self, self.attempts, self.timers)
         self.exchange = Exchange(self, self, self.attempts, self.undoing)
-        self.invoker: Invoker | None = None
+        self.invoker: Invoker[Attempt | Reaction] | None = None
+        self.events = NO_EVENTS
 
-    def submit(self, invocation: Invocation) -> None:
+    def submit(self, attempts: Iterable[Attempt | Reaction]) -> None:
         assert self.invoker is not None, "the host was not started"
-        assert isinstance(invocation, Attempt), "a host runs attempts"
-        self.attempts.submit(invocation, self.invoker)
+        self.attempts.submit(attempts, self.invoker)
 
     # -- advancing
 
@@ -132,9 +135,20 @@ class Host(Desk):
                 reason = f"its definition {token.definition[:8]} is unknown: {unknown}"
                 self.park(run, token, reason)
             return
-        interrupts = isinstance(input, Cancel | Woken) or token.cancelled
+        self.give(run, token, program, input, cause)
+
+    def give(
+        self, run: RunState, token: Token, program: Program, input: Input, cause: Cause
+    ) -> None:
+        """Do the same for a token and its program, which are at hand."""
+        interrupts = token.cancelled or isinstance(input, INTERRUPTS)
         if interrupts and isinstance(awaited(token), OnTask):
-            self._keep_arguments(run, token, cause)
+            unfit = self._keep_arguments(run, token, cause)
+            if unfit is not None and isinstance(input, INTERRUPTS):
+                self._wait_for_code(run, token, input, unfit)
+                return
+            if isinstance(input, Cancel | Resume):
+                input = replace(input, begun=may_have_begun(run, token, program, self.participants))
         cause.at = self.clock.now_ms()
         transition = advance(program, self.placement, token, input, cause.at)
         self.take(run, token, transition, cause)
@@ -145,53 +159,73 @@ class Host(Desk):
         run.tokens[token.path] = fold.changed(token, change)
         self.write(run, Moved(token.path, self.clock.now_ms(), "cancelled", change))
 
-    def _keep_arguments(self, run: RunState, token: Token, cause: Cause) -> None:
-        """A task that is interrupted may have to be settled: with the arguments that it had."""
+    def _wait_for_code(self, run: RunState, token: Token, input: Input, unfit: DuettoError) -> None:
+        """A token turns round once its call can be kept: without it nothing could be settled."""
+        if isinstance(input, Cancel):
+            self._note_cancelled(run, token)
+        self.park(run, run.tokens[token.path], str(unfit))
+
+    def _keep_arguments(self, run: RunState, token: Token, cause: Cause) -> DuettoError | None:
+        """A task that is interrupted may have to be settled: with the arguments that it had.
+
+        Return why they cannot be kept, if so: this version has not the task, or another one.
+        """
         cause.step = token.step
         running = self.attempts.running.get((run.id, token.path, token.step))
-        begun = fold.resting(token, awaited(token))
-        cause.args = running.packed if running is not None else self.attempts.packed(begun)
+        sent = sent_for(run, token)
+        if running is not None:
+            found: bytes | DuettoError = running.packed
+        elif sent is not None:
+            found = sent.args
+        else:
+            found = self.attempts.packed(fold.resting(token, awaited(token)))
+        if isinstance(found, DuettoError):
+            return found
+        cause.args = found
+        return None
 
     def take(self, run: RunState, token: Token, transition: Transition, cause: Cause) -> None:
         """Write the transition of a token, and follow what it leads to within the same commit."""
-        path = token.path
-        if transition.token is None:
+        path, after, change = token.path, transition.token, transition.change
+        if after is None or change is None:
+            self.events.publish(run, token, transition.effects)
             self.ended(run, token, outcome_of(transition), cause)
             return
-        cascade = Cascade(cause)
-        change = transition.change
-        assert change is not None, "a token comes with its change"
-        run.tokens[path] = transition.token
-        if type(transition.token.rest) is Parked:
-            self._note_parked(run, path, transition.token.rest)
-        if transition.effects:
-            change = self._effects(run, transition.token, change, transition.effects, cascade)
-        if isinstance(token.rest, OnChildren) and token.step != change.step:
-            run.forget(path, "reports")
+        run.tokens[path] = after
         if transition.wake:
             self.timers.arm(transition.wake, run.id, path, change.step)
+        if type(token.rest) is OnChildren and token.step != change.step:
+            run.forget(path, "reports")
+        effects = transition.effects
+        if len(effects) == 1 and self.attempts.begin_stored(run, after, effects[0]):
+            self.write(run, self._record(run, path, change, cause, NO_CASCADE))
+            return
+        if type(after.rest) is Parked and after.rest is not token.rest:
+            self._note_parked(run, path, after.rest)
+        cascade = Cascade(cause)
+        change = self._effects(run, after, change, transition.effects, cascade)
         self.write(run, self._record(run, path, change, cause, cascade))
-        if cascade.sent or cascade.ended or cascade.cancels or cascade.undos:
-            self.follow(run, cascade)
+        self.follow(run, cascade)
 
-    def begin(self, run: RunState, transition: Transition, cascade: Cascade) -> None:
-        """Take the first transition of a token: its effects, without a record of its own."""
+    def begin(self, run: RunState, transition: Transition, cascade: Cascade) -> Change:
+        """Take the first transition of a token: its effects, without a record of its own; return
+        its change as it would be written."""
         token = transition.token
         assert token is not None, "a token that ended begins nothing"
         assert transition.change is not None, "a token comes with its change"
         run.tokens[token.path] = token
         if isinstance(token.rest, Parked):
             self._note_parked(run, token.path, token.rest)
-        self._effects(run, token, transition.change, transition.effects, cascade)
+        change = self._effects(run, token, transition.change, transition.effects, cascade)
         if transition.wake:
             self.timers.arm(transition.wake, run.id, token.path, token.step)
+        return change
 
     def begin_held(self, run: RunState, token: Token, transition: Transition) -> None:
         """Begin what an arrived token came for, its arrival not yet written."""
         cascade = Cascade()
-        self.begin(run, transition, cascade)
-        if cascade.sent:
-            change = as_it_is(token, token.rest)
+        change = self.begin(run, transition, cascade)
+        if cascade.sent or isinstance(change.rest, Parked):
             self.write(run, self._record(run, token.path, change, Cause("arrived"), cascade))
         self.follow(run, cascade)
 
@@ -237,6 +271,10 @@ class Host(Desk):
             self.cancel(run, path)
         for token, effect in cascade.undos:
             self.undoing.begin(run, token, effect)
+        for path in cascade.listens:
+            token = run.tokens.get(path)
+            if token is not None and isinstance(token.rest, OnEvent):
+                self.events.listen(run, token)
 
     def _effects(
         self,
@@ -252,7 +290,7 @@ class Host(Desk):
                 case CallTask():
                     change = self._call_task(run, token, change, effect, cascade)
                 case CallUndo():
-                    self._call_undo(run, token, effect, cascade)
+                    change = self._call_undo(run, token, change, effect, cascade)
                 case Fork(children):
                     for child in children:
                         self._fork(run, child, cascade)
@@ -261,8 +299,10 @@ class Host(Desk):
                 case Subscribe():
                     if token.at not in self.participants:
                         self._depart(run, token, cascade)
+                    else:
+                        cascade.listens += (token.path,)
                 case Publish():
-                    pass  # mailboxes are not built yet: a receive waits, or times out
+                    self.events.publish(run, token, (effect,))
                 case Report():
                     pass
                 case _:
@@ -272,12 +312,14 @@ class Host(Desk):
     def _call_task(
         self, run: RunState, token: Token, change: Change, effect: CallTask, cascade: Cascade
     ) -> Change:
-        if effect.stored and token.at in self.participants:
-            plans = self.programs.program(token.definition).plans
-            if self.attempts.begin_stored(run, token, effect, plans):
-                return change
+        if self.attempts.begin_stored(run, token, effect):
+            return change
         packed = self.attempts.pack(effect)
         if not isinstance(packed, bytes):
+            if token.at not in self.participants:
+                # It stays: were it said to be elsewhere, its children would report there.
+                change = replace(change, at=min(self.participants))
+                run.tokens[token.path] = replace(token, at=change.at)
             self.loop.call_soon(self.attempts.refuse, run, token.path, token.step, packed)
             return change
         if token.at not in self.participants:
@@ -294,17 +336,26 @@ class Host(Desk):
             cascade.sent += (message,)
         return change
 
-    def _call_undo(self, run: RunState, token: Token, effect: CallUndo, cascade: Cascade) -> None:
+    def _call_undo(
+        self, run: RunState, token: Token, change: Change, effect: CallUndo, cascade: Cascade
+    ) -> Change:
         entry, cause = effect.entry, cascade.cause
         if token.at not in self.participants:
             self._depart(run, token, cascade)
         elif self.undoing.is_remote(entry):
             own = cause is not None and (entry.path, entry.step) == (token.path, cause.step)
             args = cause.args if cause is not None and own else b""
-            cascade.sent += (self.undoing.command(run, token, entry, args),)
+            try:
+                cascade.sent += (self.undoing.command(run, token, entry, args),)
+            except StoreDamaged as damage:
+                rest = Parked(str(damage), token.rest)
+                run.tokens[token.path] = fold.resting(token, rest)
+                self._note_parked(run, token.path, rest)
+                return replace(change, rest=rest)
         else:
             # Only after the record: the entry may be of the very task that it tells of.
             cascade.undos += ((token, effect),)
+        return change
 
     def _depart(self, run: RunState, token: Token, cascade: Cascade) -> None:
         """Let a token travel with what is still read: it leaves in this commit, its trail stays."""
@@ -318,6 +369,7 @@ class Host(Desk):
         program = self.programs.program(child.definition)
         transition = advance(program, self.placement, child, Begin(), self.clock.now_ms())
         if transition.token is None:
+            self.events.publish(run, child, transition.effects)
             # It has ended, though its record is still to come: nothing may reach it any more.
             del run.tokens[child.path]
             cascade.ended += ((child, outcome_of(transition)),)
@@ -331,7 +383,7 @@ class Host(Desk):
         """A token ended: its record is its report, to a parent here or by message."""
         path = token.path
         run.tokens.pop(path, None)
-        run.forget(path, "deaths")
+        run.forget(path, "deaths", "resumed")
         if not self.alone:
             run.away[path] = fold.Trail(None, 0)
         local = token.reply_to in self.participants
@@ -399,7 +451,7 @@ class Host(Desk):
 
     def finish(self, run: RunState, outcome: Outcome) -> None:
         """End a run that is at home here."""
-        status = {Completed: COMPLETED, Failed: FAILED, Stopped: CANCELLED}[type(outcome)]
+        status = STATUS_OF[type(outcome)]
         now, workflow = self.clock.now_ms(), self._workflow_of(run)
         self.batch.ended.append((run.rid, status, now, journal.encode(outcome)))
         self.runs.pop(run.id, None)
@@ -412,7 +464,7 @@ class Host(Desk):
             for future in waiters:
                 if not future.done():
                     future.set_result(outcome)
-            self.observer.note(RunEnded(run.id, workflow, status_name(status), error))
+            self.observer.note(RunEnded(run.id, workflow, STATUSES[status], error))
 
         self.after_commit(tell)
 
@@ -500,6 +552,8 @@ class Host(Desk):
             return
         for effect in effects:
             if isinstance(effect, CallTask):
+                if self.attempts.begin_stored(run, token, effect):
+                    continue
                 packed = self.attempts.pack(effect)
                 if isinstance(packed, bytes):
                     self.attempts.begin(run, token, effect, packed)
@@ -507,6 +561,8 @@ class Host(Desk):
                     self.attempts.refuse(run, token.path, token.step, packed)
             elif isinstance(effect, CallUndo) and not self.undoing.is_remote(effect.entry):
                 self.undoing.begin(run, token, effect)
+            elif isinstance(effect, Subscribe):
+                self.events.listen(run, token)
 
     def park(self, run: RunState, token: Token, reason: str, error: Error | None = None) -> None:
         """Let a token wait for an operator, with a reason; needs no program."""
@@ -539,45 +595,6 @@ class Host(Desk):
             if not future.done():
                 future.set_result(None)
         self.at_parking.clear()
-
-
-def outcome_of(transition: Transition) -> Outcome:
-    """Return the outcome that an ended token reports."""
-    return next(effect.outcome for effect in transition.effects if isinstance(effect, Report))
-
-
-def awaited(token: Token) -> Rest:
-    """Return what a token waits for, or waited for until it was parked."""
-    return token.rest.over if isinstance(token.rest, Parked) else token.rest
-
-
-def without_due(rest: Rest) -> Rest:
-    """Return a rest whose next attempt has begun."""
-    match rest:
-        case OnTask(args, attempt):
-            return OnTask(args, attempt)
-        case OnUndo(entry, attempt):
-            return OnUndo(entry, attempt)
-        case _:
-            return rest
-
-
-def as_it_is(token: Token, rest: Any) -> Change:
-    """Return the change that alters nothing but what a token waits for."""
-    return Change(
-        token.node,
-        token.step,
-        rest,
-        undo_kept=token.undo.size if token.undo else 0,
-        hop=token.hop,
-        at=token.at,
-        cancelled=token.cancelled,
-    )
-
-
-def status_name(status: int) -> str:
-    """Return the name of a closed status."""
-    return {COMPLETED: "completed", FAILED: "failed", CANCELLED: "cancelled"}[status]
 
 
 __all__ = ["Host"]

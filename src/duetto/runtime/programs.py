@@ -9,7 +9,7 @@ import msgspec
 from duetto.authoring.symbols import Symbols
 from duetto.authoring.workflow import Workflow
 from duetto.codec import Codec
-from duetto.errors import DefinitionError, NotFound
+from duetto.errors import DefinitionError, DuettoError, NotFound
 from duetto.kernel.program import Program
 from duetto.model.definition import FORMAT, Definition, decode, digest, encode
 
@@ -25,6 +25,7 @@ class Programs:
         self.codec, self._symbols = codec, symbols
         self._fetches: list[Fetch] = []
         self._linked: dict[str, Program] = {}
+        self._refused: dict[str, DuettoError] = {}
         self._encoded: dict[str, bytes] = {}
         self.by_name: dict[str, str] = {}
         """The digest of today's definition of each workflow, callees included."""
@@ -40,6 +41,14 @@ class Programs:
         self.by_name.setdefault(workflow.name, name)
         for callee in workflow.callees.values():
             self._add(callee)
+
+    def beside(self) -> Programs:
+        """Return the same, for another process that fetches from stores of its own: what is linked
+        once serves both."""
+        found = Programs((), self.codec, self._symbols)
+        found.by_name, found._encoded = self.by_name, dict(self._encoded)
+        found._linked = self._linked
+        return found
 
     def fetch_from(self, fetch: Fetch) -> None:
         """Look for definitions that are not known yet by `fetch`, which takes a digest."""
@@ -76,15 +85,25 @@ class Programs:
         """Return the linked definition. Raises NotFound where a symbol is not known here."""
         program = self._linked.get(name)
         if program is None:
-            program = Program(
-                self.definition(name),
+            program = self._linked[name] = self._link(name)
+        return program
+
+    def _link(self, name: str) -> Program:
+        if name in self._refused:
+            raise self._refused[name].with_traceback(None)
+        definition = self.definition(name)
+        try:
+            return Program(
+                definition,
                 name,
                 codec=self.codec,
                 symbol=self._symbols.resolve,
                 callee=self.program,
             )
-            self._linked[name] = program
-        return program
+        except DuettoError as refused:
+            # A hundred thousand runs may ask again, and what it lacks comes with a process only.
+            self._refused[name] = refused
+            raise
 
     def closure(self, name: str) -> list[tuple[str, str, bytes]]:
         """Return (digest, name, bytes) of a definition and all that it calls."""

@@ -22,10 +22,17 @@ from duetto.model.record import Started
 from duetto.model.token import ROOT, OnTask, OnUndo, Value
 from duetto.model.view import RUNNING, RunRow
 from duetto.observer import Recovered, RunStarted
+from duetto.runtime.cascade import Cascade
 from duetto.runtime.cause import Cause
-from duetto.runtime.host import Cascade, Host, outcome_of
-from duetto.runtime.suspects import Suspects
+from duetto.runtime.host import Host
+from duetto.runtime.resting import outcome_of
+from duetto.runtime.suspects import Suspects, command_key
 from duetto.store import refuse_unstorable
+
+BEGIN = Begin()
+
+MANY_RUNS = 10_000
+"""Recovering so many is worth that garbage which is young by then is found late."""
 
 
 def pack_input(variables: dict[str, Value]) -> bytes:
@@ -89,7 +96,7 @@ def start(
     refuse_unstorable(row)
     run = host.open_run(id, program.digest, home)
     host.new_rows[id] = row
-    _begin(host, run, program, variables)
+    _begin(host, run, program, variables, now)
     host.after_commit(lambda: host.observer.note(RunStarted(id, name)))
     return None
 
@@ -134,12 +141,14 @@ def _conflict(known: RunRow, workflow: str) -> ConflictError:
     )
 
 
-def _begin(host: Host, run: RunState, program: Program, variables: dict[str, Value]) -> None:
+def _begin(
+    host: Host, run: RunState, program: Program, variables: dict[str, Value], now: int
+) -> None:
     token = root(program, ROOT, program.definition.home, variables)
-    transition = advance(program, host.placement, token, Begin(), host.clock.now_ms())
+    transition = advance(program, host.placement, token, BEGIN, now)
     cascade = Cascade()
-    now = host.clock.now_ms()
     if transition.token is None:
+        host.events.publish(run, token, transition.effects)
         host.write(run, Started(ROOT, now, token))
         host.ended(run, token, outcome_of(transition), Cause("began"))
         return
@@ -157,12 +166,16 @@ def recover(host: Host) -> list[str]:
     with collector_paused():
         load(host)
         suspects = Suspects(host)
-        if host.store.died:
+        if host.died:
             suspects.count()
-            host.flush()
+        host.events.count_deaths()
+        host.flush()
         for run in list(host.runs.values()):
             _continue(host, run, suspects)
         suspects.begin()
+        host.events.recover()
+        if len(host.runs) >= MANY_RUNS:
+            _make_old()
     found = [run.id for run in host.runs.values() if run.home in host.participants]
     if found:
         host.observer.note(Recovered(tuple(found)))
@@ -182,6 +195,14 @@ def collector_paused() -> Generator[None]:
             gc.enable()
 
 
+def _make_old() -> None:
+    """Let all that was made become old at once: the collector would look through it first, which
+    takes as long again as making it. What somebody else has frozen stays so."""
+    if not gc.get_freeze_count():
+        gc.freeze()
+        gc.unfreeze()
+
+
 def load(host: Host) -> None:
     """Fold the unfinished runs of a store, and start nothing."""
     for row, records in host.store.unfinished():
@@ -197,8 +218,10 @@ def _continue(host: Host, run: RunState, suspects: Suspects) -> None:
             _rearm(host, run, token.path, alone=suspects.holds(run, token.path))
         except DuettoError as error:
             host.park(run, token, str(error))
-    for message in list(run.peek("commands").values()):
-        host.exchange.execute_again(run, message)
+    # Tasks first: what undoes one waits for its end, and does not run it beside itself.
+    for _, message in sorted(run.peek("commands").items(), key=lambda command: command[0][2]):
+        if not suspects.holds(run, command_key(message)):
+            host.exchange.commands.execute_again(run, message)
     for message in list(run.peek("sent").values()):
         host.exchange.publish(message)
     for trail in list(run.peek("away").values()):

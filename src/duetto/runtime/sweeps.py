@@ -34,12 +34,14 @@ class Sweeps:
         """Purge one small batch; go on soon where there is more."""
         count = self._purge()
         self._host.exchange.ask_homes()
+        self._host.events.sweep()
         self._later(0 if count == PURGE_ROWS_MAX else SWEEP_MS)
 
     def _purge(self) -> int:
         before = self._steady_ms() - self._retention_ms
         try:
             count = self._host.store.purge(before, PURGE_ROWS_MAX)
+            self._host.store.log.purge(before, PURGE_ROWS_MAX)
         except StoreError as error:
             self._host.observer.note(StorePaused(str(error)))
             return 0

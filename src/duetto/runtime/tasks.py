@@ -13,7 +13,7 @@ import msgspec
 from duetto.authoring.resources import find_resource
 from duetto.authoring.task import Task, takes_result_only
 from duetto.codec import VALUE_BYTES_MAX, Codec, Plan
-from duetto.errors import ConfigurationError, ValueRefused
+from duetto.errors import ConfigurationError, NotFound, StoreDamaged, ValueRefused
 from duetto.model.token import Value
 
 
@@ -120,14 +120,13 @@ class TaskHandle:
     def takes(self, stored: tuple[Value, ...], plans: Sequence[object]) -> bool:
         """Return whether variables are all the arguments, each of its parameter's very type, and
         together not too big to be stored as they are."""
-        if not self.simple or len(stored) != len(self.plans):
+        own = self.plans
+        if not self.simple or len(stored) != len(own):
             return False
-        size = 0
-        for plan, value in zip(self.plans, stored, strict=True):
+        for plan, value in zip(own, stored, strict=False):
             if plans[value.type] is not plan:
                 return False
-            size += len(value.data)
-        return size < VALUE_BYTES_MAX
+        return len(own) == 1 or sum([len(value.data) for value in stored]) < VALUE_BYTES_MAX
 
     def _refuse(self, ordered: tuple[Any, ...]) -> None:
         for name, plan, value in zip(self.names, self.plans, ordered, strict=True):
@@ -142,9 +141,25 @@ class TaskHandle:
                 ) from refused
 
     def unpack(self, data: bytes) -> tuple[Any, ...]:
-        """Return ordered arguments, decoded anew."""
+        """Return ordered arguments, decoded anew. Raises NotFound for those of other code."""
         parts = msgspec.msgpack.decode(data, type=list[msgspec.Raw])
-        return tuple(plan.decode(bytes(part)) for plan, part in zip(self.plans, parts, strict=True))
+        if len(parts) != len(self.plans):
+            raise self.unfit(f"{len(parts)} stored arguments")
+        try:
+            return tuple(
+                plan.decode(bytes(part)) for plan, part in zip(self.plans, parts, strict=True)
+            )
+        except StoreDamaged as other:
+            raise self.unfit(f"stored arguments of other types: {other.found}") from other
+
+    def unfit(self, found: str) -> NotFound:
+        """Return the error for a call that was made for another version of the task."""
+        return NotFound(
+            f"The task {self.name} of this version does not take the call.",
+            found=found,
+            expected=f"{self.name}{self.task.signature}",
+            do="deploy a version that takes it",
+        )
 
     def call(self, ordered: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return (args, kwargs) for the body."""
@@ -154,8 +169,15 @@ class TaskHandle:
         args = tuple(v for p, v in pairs if p.kind is not Parameter.KEYWORD_ONLY)
         return args, {p.name: v for p, v in pairs if p.kind is Parameter.KEYWORD_ONLY}
 
-    def undo_call(self, result: Any, args: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return (args, kwargs) for the body of the compensation."""
+    def undo_call(self, stored: bytes, args: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return (args, kwargs) for the body of the compensation, from a result as it is stored.
+
+        Raises NotFound where these are of another version of the task.
+        """
+        try:
+            result = self.result.decode(stored)
+        except StoreDamaged as other:
+            raise self.unfit(f"a stored result of another type: {other.found}") from other
         if self.undo is None or takes_result_only(self.undo.task):
             return (result,), {}
         positional, keywords = self.call(self.unpack(args))

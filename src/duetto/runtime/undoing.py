@@ -5,31 +5,46 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from duetto.errors import NotFound
-from duetto.kernel import fold, journal
+from msgspec import Struct
+
+from duetto.errors import DuettoError, NotFound, StoreDamaged
+from duetto.kernel import fold
 from duetto.kernel.fold import Key, RunState
 from duetto.model.effect import CallUndo, Undone
 from duetto.model.message import Command, Message
-from duetto.model.record import Record
 from duetto.model.token import (
     Completed,
     Entry,
+    Error,
     Failed,
     OnUndo,
     Outcome,
     Token,
     task_key,
 )
-from duetto.runtime.attempts import Attempt, Attempts, is_unknown
+from duetto.runtime.attempt import Attempt
+from duetto.runtime.attempts import Attempts, is_unknown
 from duetto.runtime.cause import Cause
 from duetto.runtime.desk import Desk
 from duetto.runtime.tasks import TaskHandle
 from duetto.runtime.timers import Timers
 from duetto.runtime.tokens import Tokens
-from duetto.store import unseal
 
-Settled = Callable[[Outcome | None, bytes], None]
-"""Takes how a task ended (None: it stays unknown) and its packed arguments."""
+
+class Unsettled(Struct, frozen=True):
+    """It stays unknown how a task ended; `error` is what its last attempt came to."""
+
+    error: Error | None = None
+
+    def told(self, task: str) -> str:
+        """Return that as a sentence."""
+        kind = self.error.type.rpartition(":")[2] if self.error is not None else ""
+        why = f"; {kind}: {self.error.message}" if self.error is not None else ""
+        return f"whether {task} took effect is unknown{why}"
+
+
+Settled = Callable[[Outcome | DuettoError | Unsettled, bytes], None]
+"""Takes how a task ended (an error: why that cannot be found out here) and its packed arguments."""
 
 
 class Undoing:
@@ -55,15 +70,18 @@ class Undoing:
             self.timers.arm(effect.due, run.id, token.path, token.step)
             return
 
-        def then(outcome: Outcome | None, args: bytes) -> None:
+        def then(outcome: Outcome | DuettoError | Unsettled, args: bytes) -> None:
             self._settled(run, token.path, effect, handle, outcome, args)
 
         self.settle(run, entry, handle, then)
 
     def command(self, run: RunState, token: Token, entry: Entry, args: bytes) -> Message:
-        """Return the command to undo an entry; `args` are those of a task interrupted just now."""
+        """Return the command to undo an entry; `args` are those of a task interrupted just now.
+
+        Raises StoreDamaged where they are to be read, and cannot be.
+        """
         if entry.unknown and not args:
-            args = fold.interrupted_args(self.records(run), entry.path, entry.step)
+            args = fold.interrupted_args(self.desk.records(run), entry.path, entry.step)
         command = Command(
             entry.path,
             entry.step,
@@ -74,6 +92,7 @@ class Undoing:
             undo=True,
             unknown=entry.unknown,
             definition=token.definition,
+            again=run.peek("resumed").get(token.path, 0),
         )
         message = self.desk.message(run, entry.task.partition(".")[0], command)
         fold.note_sent(run, message)
@@ -85,19 +104,31 @@ class Undoing:
         self, run: RunState, entry: Entry, handle: TaskHandle, then: Settled, args: bytes = b""
     ) -> None:
         """Find out how a task ended; where that is unknown, let it end (PROTOCOL, rule 6)."""
+        try:
+            self._settle(run, entry, handle, then, args)
+        except (NotFound, StoreDamaged) as error:
+            then(error, args)
+
+    def _settle(
+        self, run: RunState, entry: Entry, handle: TaskHandle, then: Settled, args: bytes
+    ) -> None:
         key = self.key(run, entry.path, entry.step)
         if key is not None and not key.unknown:
             then(key.outcome, key.args)
             return
         args = args or (key.args if key is not None else b"")
         place = (run.id, entry.path, entry.step)
-        args = args or fold.interrupted_args(self.records(run), entry.path, entry.step)
+        if key is not None and key.parks and not entry.unknown:
+            # Its token went on, so an operator skipped it: that is under way, with what to undo.
+            self.attempts.await_end(place, lambda: self.settle(run, entry, handle, then, args))
+            return
+        args = args or fold.interrupted_args(self.desk.records(run), entry.path, entry.step)
         if place in self.attempts.running:
             # Where it runs for a command, this is how its body hears of the cancel.
             self.attempts.running[place].context.cancel()
             self.attempts.await_end(place, lambda: self.settle(run, entry, handle, then, args))
-        elif not entry.unknown or (not args and self.desk.alone):
-            then(None, args)
+        elif (not entry.unknown and key is None) or (not args and self.desk.alone):
+            then(Unsettled(), args)
         elif not args:
             # Its command is still under way, and brings them; until then there is nothing to undo.
             self.attempts.await_end(place, lambda: self.settle(run, entry, handle, then))
@@ -124,29 +155,21 @@ class Undoing:
             if known:
                 attempt.handle = handle
                 self.attempts.keep_key(attempt, outcome)
-            then(outcome if known else None, args)
+            failed = outcome.error if isinstance(outcome, Failed) else None
+            then(outcome if known else Unsettled(failed), args)
             self.attempts.settled(attempt.place)
 
         target = handle.look_up or handle
-        attempt = Attempt(run, entry.path, entry.step, target, ended, packed=args)
+        attempt = Attempt(run, entry.path, entry.step, target, ended, arguments=args)
         if handle.look_up is not None:
-            self.attempts.invoke(attempt, (task_key(run.id, entry.path, entry.step),), {})
+            self.attempts.call(attempt, (task_key(run.id, entry.path, entry.step),), {})
         else:
-            self.attempts.invoke(attempt, *handle.call(handle.unpack(args)))
+            self.attempts.call(attempt, *handle.call(handle.unpack(args)))
 
     def key(self, run: RunState, path: str, step: int) -> Key | None:
         """Return how a task ended, from memory or the journal."""
         found = run.keys.get((path, step, False))
-        return found or fold.key_of(self.records(run), path, step)
-
-    def records(self, run: RunState) -> list[Record]:
-        """Return the records of a run, those that wait for their commit included."""
-        desk = self.desk
-        stored = [journal.record(data) for data in desk.store.journal(run.rid)]
-        waiting = [
-            journal.record(unseal(data)) for rid, data in desk.batch.journal if rid == run.rid
-        ]
-        return [*stored, *waiting]
+        return found or fold.key_of(self.desk.records(run), path, step)
 
     # -- compensating
 
@@ -156,14 +179,18 @@ class Undoing:
         path: str,
         effect: CallUndo,
         handle: TaskHandle,
-        outcome: Outcome | None,
+        outcome: Outcome | DuettoError | Unsettled,
         args: bytes,
     ) -> None:
         entry, soon = effect.entry, self.desk.loop.call_soon
         match outcome:
             case Completed(value):
                 assert handle.undo is not None, f"{handle.name} has no compensation"
-                call = handle.undo_call(handle.result.decode(value.data), args)
+                try:
+                    call = handle.undo_call(value.data, args)
+                except NotFound as unfit:
+                    soon(self._park, run, path, entry, str(unfit))
+                    return
                 attempt = Attempt(
                     run,
                     entry.path,
@@ -175,9 +202,11 @@ class Undoing:
                     undo=True,
                 )
                 if self._waiting(run, path, entry) is not None:
-                    self.attempts.invoke(attempt, *call)
-            case None:
-                soon(self._park, run, path, entry, f"whether {entry.task} took effect is unknown")
+                    self.attempts.call(attempt, *call)
+            case Unsettled():
+                soon(self._park, run, path, entry, outcome.told(entry.task))
+            case DuettoError():
+                soon(self._park, run, path, entry, str(outcome))
             case _:
                 soon(self._nothing, run, path, entry)
 

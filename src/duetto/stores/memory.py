@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -11,14 +12,73 @@ from msgspec.structs import replace
 from duetto.errors import ConflictError, NotAllowed, StoreDamaged
 from duetto.model.view import GUEST, RUNNING, RunRow
 from duetto.store import (
+    INT_MAX,
     Batch,
     Damage,
     Query,
+    StateRow,
     fits,
     refuse_beyond_64_bits,
     refuse_unstorable,
     unseal,
 )
+
+
+class MemoryLog:
+    """Events by lane, each lane in order, and small rows by name."""
+
+    def __init__(self) -> None:
+        self.lanes: dict[tuple[str, int], dict[int, tuple[int, bytes]]] = {}
+        self.rows: dict[str, bytes] = {}
+
+    def check(self, batch: Batch) -> None:
+        """Raise ConflictError for events that do not follow the last of their lane."""
+        last = self.heads()
+        for topic, lane, seq, at, _ in batch.events:
+            refuse_beyond_64_bits(seq, at)
+            if seq <= last.get((topic, lane), 0):
+                raise ConflictError(
+                    f"Event {seq} of lane {lane} of {topic} is there already.",
+                    do="number the events of a lane in their order",
+                )
+            last[topic, lane] = seq
+
+    def keep(self, batch: Batch) -> None:
+        """Take what a batch says of events and rows."""
+        for topic, lane, seq, at, sealed in batch.events:
+            self.lanes.setdefault((topic, lane), {})[seq] = (at, sealed)
+        for name, data in batch.state.items():
+            if data is None:
+                self.rows.pop(name, None)
+            else:
+                self.rows[name] = data
+
+    def heads(self) -> dict[tuple[str, int], int]:
+        """Return the last seq of each lane."""
+        return {lane: next(reversed(events)) for lane, events in self.lanes.items() if events}
+
+    def events(self, topic: str, lane: int, after: int, limit: int) -> list[bytes]:
+        """Return the first events of a lane after a seq, in order."""
+        found = self.lanes.get((topic, lane), {})
+        following = (sealed for seq, (_, sealed) in found.items() if seq > after)
+        return [unseal(sealed) for sealed in islice(following, limit)]
+
+    def state(self, prefix: str, *, after: str = "", limit: int = INT_MAX) -> list[StateRow]:
+        """Return small rows whose name begins so, in order."""
+        names = sorted(name for name in self.rows if name.startswith(prefix) and name > after)
+        return [(name, unseal(self.rows[name])) for name in islice(names, limit)]
+
+    def purge(self, published_before: int, limit: int) -> int:
+        """Delete the oldest events of each lane, but never its last."""
+        old = [
+            (events, seq)
+            for events in self.lanes.values()
+            for seq, (at, _) in islice(events.items(), max(0, len(events) - 1))
+            if at < published_before
+        ][:limit]
+        for events, seq in old:
+            del events[seq]
+        return len(old)
 
 
 class MemoryStore:
@@ -31,11 +91,13 @@ class MemoryStore:
         self._definitions: dict[str, bytes] = {}
         self._damaged: dict[int, Damage] = {}
         self._rid_last = 0
-        self.died = True  # whoever had it may have, and nothing tells
+        self.log = MemoryLog()
+        self.died = False
 
     def commit(self, batch: Batch) -> None:
         """Keep the batch whole, or raise and keep nothing of it."""
         self._check(batch)
+        self.died = True  # whoever has it may from now on, and nothing would tell
         for row in batch.runs:
             self._runs[row.rid], self._rids[row.id] = row, row.rid
             self._rid_last = max(self._rid_last, row.rid)
@@ -46,6 +108,7 @@ class MemoryStore:
             self._journal.setdefault(rid, []).append(sealed)
         for digest, _, encoded in batch.definitions:
             self._definitions.setdefault(digest, encoded)
+        self.log.keep(batch)
 
     def _check(self, batch: Batch) -> None:
         rids, ids = set(self._runs), set[str]()
@@ -61,6 +124,7 @@ class MemoryStore:
             refuse_beyond_64_bits(updated)
             if rid not in rids:
                 raise ConflictError(f"There is no run {rid} to end.", do="commit its row first")
+        self.log.check(batch)
 
     def next_rid(self) -> int:
         """Return the first rid that was never used."""

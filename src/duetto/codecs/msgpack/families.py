@@ -31,6 +31,16 @@ class FieldOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Constant:
+    """Makes a default that is one value, always."""
+
+    value: Any
+
+    def __call__(self) -> Any:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """A class as its family declares it. `native` says that msgspec treats it exactly alike."""
 
@@ -56,10 +66,6 @@ def family_of(kind: type[Any]) -> Family | None:
     return None
 
 
-def _constant(value: Any) -> Callable[[], Any]:
-    return lambda: value
-
-
 def _struct(kind: type[msgspec.Struct]) -> Family:
     config = kind.__struct_config__
     fields = tuple(
@@ -82,7 +88,7 @@ def _struct(kind: type[msgspec.Struct]) -> Family:
 
 def _struct_default(field: Any) -> Callable[[], Any] | None:
     if field.default is not msgspec.NODEFAULT:
-        return _constant(field.default)
+        return Constant(field.default)
     return None if field.default_factory is msgspec.NODEFAULT else field.default_factory
 
 
@@ -101,7 +107,7 @@ def _dataclass(kind: type[Any]) -> Family:
 
 def _dataclass_default(field: dataclasses.Field[Any]) -> Callable[[], Any] | None:
     if field.default is not dataclasses.MISSING:
-        return _constant(field.default)
+        return Constant(field.default)
     factory = field.default_factory
     return None if factory is dataclasses.MISSING else factory
 
@@ -127,7 +133,7 @@ def _attrs_default(field: Any) -> Callable[[], Any] | None:
     default = field.default
     if kind_of(default).__name__ == "Factory":
         return None if default.takes_self else default.factory
-    return None if kind_of(default).__name__ == "_Nothing" else _constant(default)
+    return None if kind_of(default).__name__ == "_Nothing" else Constant(default)
 
 
 def _setting(kind: type[Any], hidden: tuple[str, ...]) -> Build:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from duetto.app import run_in_loop
 from duetto.errors import DuettoError
+from duetto.examples.shop.reacting import BY_EVENTS, place_orders
 from duetto.examples.shop.report import table
 from duetto.examples.shop.running import run_orders
 
@@ -25,7 +26,7 @@ def main() -> None:
     "--placement",
     required=True,
     metavar="P",
-    help="orchestration, choreography, or hybrid:SERVICE,…",
+    help="orchestration, choreography, or hybrid:SERVICE,…; or `events`, with no workflow.",
 )
 @click.option(
     "--data",
@@ -54,15 +55,12 @@ def run(
 ) -> None:
     """Fulfil the orders of a CSV file of invoice lines."""
     try:
-        figures = run_in_loop(
-            run_orders(
-                orders,
-                placement=placement,
-                directory=data,
-                concurrency=concurrency,
-                task_ms=task_ms,
-            )
-        )
+        limits = {"concurrency": concurrency, "task_ms": task_ms}
+        if placement == BY_EVENTS:
+            work = place_orders(orders, directory=data, **limits)
+        else:
+            work = run_orders(orders, placement=placement, directory=data, **limits)
+        figures = run_in_loop(work)
     except DuettoError as error:
         raise click.ClickException(str(error)) from error
     if refused := sum(figures.refused.values()):

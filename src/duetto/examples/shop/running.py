@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from duetto import App, context
-from duetto.examples.shop.orders import Order, Refusal, read_orders
+from duetto.examples.shop.orders import Order, Reason, Refusal, read_orders
 from duetto.examples.shop.report import Course, Report, report, tally
 from duetto.examples.shop.services import inventory, notifications, payments, shipping
 from duetto.examples.shop.workflow import fulfil
@@ -46,6 +46,19 @@ class Watch(LogObserver):
             future.set_result(None)
 
 
+def workshop_in(
+    directory: Path, task_ms: int
+) -> Callable[[], AbstractAsyncContextManager[Workshop]]:
+    """Return what opens the workshop of a directory for an app."""
+
+    @asynccontextmanager
+    async def workshop() -> AsyncGenerator[Workshop]:
+        async with open_premises(directory, visit=context, task_ms=task_ms) as premises:
+            yield premises
+
+    return workshop
+
+
 def shop_app(
     directory: Path, *, placement: str, task_ms: int = 0, observer: Observer | None = None
 ) -> App:
@@ -54,16 +67,11 @@ def shop_app(
     Raises PlacementError where the placement is none, or names a service that is not there.
     """
 
-    @asynccontextmanager
-    async def workshop() -> AsyncGenerator[Workshop]:
-        async with open_premises(directory, visit=context, task_ms=task_ms) as premises:
-            yield premises
-
     return App(
         "shop",
         services=[inventory, payments, shipping, notifications],
         workflows=[fulfil],
-        resources=[workshop],
+        resources=[workshop_in(directory, task_ms)],
         placement=placement,
         store=directory / "shop.sqlite",
         observer=observer,
@@ -78,10 +86,7 @@ async def run_orders(
     Refusals are written to `refusals.txt` in the directory. Raises OrdersUnreadable and what the
     app raises when it opens; a run that fails is counted, not raised.
     """
-    invoices = await asyncio.to_thread(lambda: list(read_orders(path)))
-    orders = [each for each in invoices if isinstance(each, Order)]
-    refusals = [each for each in invoices if isinstance(each, Refusal)]
-    await asyncio.to_thread(_write_refusals, directory, refusals)
+    orders, refused = await orders_of(path, directory)
     since_ns, begin = time.time_ns(), time.perf_counter()
     watch = Watch()
     async with shop_app(directory, placement=placement, task_ms=task_ms, observer=watch) as app:
@@ -90,11 +95,23 @@ async def run_orders(
     return report(
         placement=placement,
         orders=len(orders),
-        refused=[refusal.reason for refusal in refusals],
+        refused=refused,
         course=went,
         books=await asyncio.to_thread(tally, directory, since_ns=since_ns),
         seconds=seconds,
     )
+
+
+async def orders_of(path: Path, directory: Path) -> tuple[list[Order], list[Reason]]:
+    """Return the orders of a file, and why the rest are none, which is written into a directory.
+
+    Raises OrdersUnreadable.
+    """
+    invoices = await asyncio.to_thread(lambda: list(read_orders(path)))
+    refusals = [each for each in invoices if isinstance(each, Refusal)]
+    await asyncio.to_thread(_write_refusals, directory, refusals)
+    orders = [each for each in invoices if isinstance(each, Order)]
+    return orders, [refusal.reason for refusal in refusals]
 
 
 async def fulfil_all(

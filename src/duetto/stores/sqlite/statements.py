@@ -1,4 +1,4 @@
-"""The SQL of the store, read by name from the `.sql` files beside this module."""
+"""The SQL of a store, read by name from the `.sql` files beside its modules."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ COMMENT = re.compile(r"--.*$", re.MULTILINE)
 
 
 @cache
-def statements(file: str) -> dict[str, str]:
+def statements(file: str, package: str = "duetto.stores.sqlite") -> dict[str, str]:
     """Return the statements of `sql/<file>.sql` by name, without their comments."""
-    return parsed(files("duetto.stores.sqlite").joinpath("sql", f"{file}.sql").read_text("utf-8"))
+    return parsed(files(package).joinpath("sql", f"{file}.sql").read_text("utf-8"))
 
 
 def parsed(text: str) -> dict[str, str]:

@@ -13,9 +13,11 @@ import msgspec
 from duetto.errors import ConflictError, NotAllowed, StoreDamaged, StoreError, StoreFailed
 from duetto.model.view import RunRow
 from duetto.store import Batch, Damage, Query, refuse_beyond_64_bits, refuse_unstorable, seal
+from duetto.stores.sqlite import log as event_log
 from duetto.stores.sqlite import opening
 from duetto.stores.sqlite.connection import let_go
-from duetto.stores.sqlite.database import Database, Row
+from duetto.stores.sqlite.database import Cursor, Database, Row
+from duetto.stores.sqlite.log import SqliteLog
 from duetto.stores.sqlite.mark import Mark, MarkFile
 from duetto.stores.sqlite.mending import mend_indexes
 from duetto.stores.sqlite.owner import Ownership
@@ -54,6 +56,7 @@ class SqliteStore:
         self._path, self._db, self._owner, self._mark = path, db, owner, mark
         self._identity = identity
         self._reader = Reader(db, path)
+        self.log = SqliteLog(db, path, self._delete_events)
         self._cursor = db.cursor()
         self._failure: StoreError | None = None
         self._is_closed = False
@@ -104,6 +107,8 @@ class SqliteStore:
             refuse_unstorable(row)
         if batch.ended:
             refuse_beyond_64_bits(*(updated for _, _, updated, _ in batch.ended))
+        if batch.events:
+            event_log.check(batch)
         self._transact(lambda: self._write(batch))
         self._acknowledge()
 
@@ -148,6 +153,8 @@ class SqliteStore:
                 many(WRITE["insert_tag"], tags)
         if batch.ended:
             self._write_ends(batch.ended)
+        if batch.events or batch.state:
+            event_log.write(self._cursor, batch)
         # Last, so that the last inserted row is a record, whose number the watermark takes.
         many(INSERT_JOURNAL, batch.journal or FILLER)
         self._lsn = self._db.last_insert_rowid()
@@ -257,14 +264,28 @@ class SqliteStore:
         many = self._cursor.executemany
         # The numbers of runs and records never go back, even where the last ones are deleted.
         many(WRITE["put_meta"], [("next_rid", self.next_rid())])
-        many(INSERT_JOURNAL, FILLER)
-        self._lsn = self._db.last_insert_rowid()
-        many(PURGE["delete_fillers"], [(self._lsn,)])
+        self._write_filler()
         for rid, tags in closed:
             for tag in msgspec.json.decode(str(tags), type=list[str]) if tags else ():
                 many(PURGE["delete_tag"], [(tag, rid)])
         many(PURGE["delete_journal"], [(rid,) for rid, _ in closed])
         many(PURGE["delete_run"], [(rid,) for rid, _ in closed])
+
+    def _delete_events(self, delete: Callable[[Cursor], None]) -> None:
+        self._check_writable()
+
+        def write() -> None:
+            delete(self._cursor)
+            self._write_filler()
+
+        self._transact(write)
+        self._acknowledge()
+
+    def _write_filler(self) -> None:
+        many = self._cursor.executemany
+        many(INSERT_JOURNAL, FILLER)
+        self._lsn = self._db.last_insert_rowid()
+        many(PURGE["delete_fillers"], [(self._lsn,)])
 
     def backup(self, path: Path) -> None:
         """Write a consistent copy to a new file while in use."""

@@ -15,3 +15,11 @@ DELETE FROM run WHERE rid = ?;
 -- name: delete_fillers
 -- Rows of run 0 only keep the lsn growing; the last of them is needed, those before it are not.
 DELETE FROM journal WHERE rid = 0 AND lsn < ?;
+
+-- name: old_events
+-- The last event of a lane stays: its number is where the lane goes on.
+SELECT topic, lane, seq FROM event
+WHERE topic = ? AND lane = ? AND seq < ? AND at < ? ORDER BY seq LIMIT ?;
+
+-- name: delete_event
+DELETE FROM event WHERE topic = ? AND lane = ? AND seq = ?;

@@ -46,3 +46,12 @@ SELECT id FROM run NOT INDEXED WHERE rid = ?;
 -- name: name_by_index
 -- For a run whose row is on a damaged page: the index has its id too.
 SELECT id FROM run INDEXED BY run_id WHERE +rid = ? AND id > '';
+
+-- name: heads
+SELECT topic, lane, max(seq) AS seq FROM event GROUP BY topic, lane;
+
+-- name: events_of_lane
+SELECT data FROM event WHERE topic = ? AND lane = ? AND seq > ? ORDER BY seq LIMIT ?;
+
+-- name: states
+SELECT name, data FROM state WHERE name >= ? AND name < ? ORDER BY name LIMIT ?;

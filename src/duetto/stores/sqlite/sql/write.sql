@@ -18,3 +18,12 @@ INSERT OR IGNORE INTO definition(digest, name, data) VALUES (?, ?, ?);
 
 -- name: put_meta
 INSERT INTO meta(name, value) VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value;
+
+-- name: insert_event
+INSERT INTO event(topic, lane, seq, at, data) VALUES (?, ?, ?, ?, ?);
+
+-- name: put_state
+INSERT INTO state(name, data) VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET data = excluded.data;
+
+-- name: delete_state
+DELETE FROM state WHERE name = ?;

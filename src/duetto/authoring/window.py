@@ -1,0 +1,116 @@
+"""Windows: what is made of the events of a stretch of their own time, key by key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from types import NoneType
+from typing import Any, Generic, TypeVar, get_type_hints
+
+from msgspec import Struct
+
+from duetto.authoring.event import declared_event
+from duetto.authoring.handler import united
+from duetto.authoring.names import checked_name, seconds_of
+from duetto.errors import ConfigurationError
+
+E = TypeVar("E")
+
+
+class Window(Struct, Generic[E], frozen=True):
+    """The events of one key from `start` to before `end`, in the order of their positions.
+
+    `revision` counts from 1: the first time that it is shown, then each correction.
+    """
+
+    key: str
+    start: datetime
+    end: datetime
+    events: tuple[E, ...]
+    revision: int = 1
+
+
+class WindowFunction:
+    """A function of a service that makes an event of each window, or None."""
+
+    def __init__(
+        self,
+        body: Callable[[Window[Any]], Any],
+        service: str,
+        event: type,
+        *,
+        size: timedelta,
+        by: str,
+        id: str,
+        position: str,
+        lateness: timedelta | None,
+        name: str,
+    ) -> None:
+        self.name = checked_name("window", name or body.__name__)
+        self.qualified = f"{service}.{self.name}"
+        declared = declared_event(event, where=f"the window {self.qualified}")
+        if not declared.time:
+            raise ConfigurationError(
+                f"The events of the window {self.qualified} have no time of their own.",
+                found=f"@event(…) of {declared.name} without `time=`",
+                expected="the field that says when it happened",
+                do='declare it: `@event(key=…, time="at")`',
+            )
+        self.body, self.service, self.event, self.topic = body, service, event, declared.name
+        self.size_ms = round(seconds_of(size) * 1000)
+        if self.size_ms < 1:
+            raise ConfigurationError(
+                f"The size of the window {self.qualified} does not fit.",
+                found=repr(size),
+                expected="a timedelta of 1 ms or more",
+            )
+        self.by, self.id, self.position = by, id, position
+        self.lateness_ms = None if lateness is None else round(seconds_of(lateness) * 1000)
+        self.__name__, self.__qualname__ = body.__name__, body.__qualname__
+        self.__doc__, self.__module__ = body.__doc__, body.__module__
+        self.__wrapped__ = body
+
+    def __repr__(self) -> str:
+        return f"<window {self.qualified}>"
+
+    def __call__(self, window: Window[Any]) -> Any:
+        """Call the body as it is, as a unit test does."""
+        return self.body(window)
+
+    @cached_property
+    def publishes(self) -> dict[str, type]:
+        """What it makes of a window, by topic. Raises ConfigurationError for what is no event."""
+        hint = get_type_hints(self.body).get("return", NoneType)
+        where = f"what {self.qualified} makes"
+        kinds = [kind for kind in united(hint) if kind is not NoneType]
+        return {declared_event(kind, where=where).name: kind for kind in kinds}
+
+    def start_of(self, time_ms: int) -> int:
+        """Return the start of the window of an instant; both in ms since the epoch."""
+        return time_ms - time_ms % self.size_ms
+
+    def window(
+        self, key: str, start_ms: int, events: tuple[Any, ...], revision: int
+    ) -> Window[Any]:
+        """Return a window as the body takes it."""
+        end_ms = start_ms + self.size_ms
+        return Window(key, instant(start_ms), instant(end_ms), events, revision)
+
+
+def instant(ms: int) -> datetime:
+    """Return an instant of ms since the epoch as UTC."""
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=ms)
+
+
+def ms_of(time: object) -> int:
+    """Return a time of an event in ms since the epoch; a datetime without a zone is taken as UTC.
+
+    Raises TypeError for what is no time.
+    """
+    if isinstance(time, datetime):
+        aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+        return round((aware - datetime.fromtimestamp(0, UTC)) / timedelta(milliseconds=1))
+    if isinstance(time, int) and not isinstance(time, bool):
+        return time
+    raise TypeError(f"{time!r} is no datetime, and no whole number of ms")

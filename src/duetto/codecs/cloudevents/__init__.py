@@ -1,0 +1,37 @@
+"""CloudEvents 1.0: what events are to programs that are not of Duetto."""
+
+from duetto.codecs.cloudevents.binary import (
+    AMQP,
+    HTTP,
+    KAFKA,
+    Binding,
+    decode_binary,
+    encode_binary,
+)
+from duetto.codecs.cloudevents.events import CloudEvents
+from duetto.codecs.cloudevents.foreign import Foreign
+from duetto.codecs.cloudevents.structured import (
+    BATCH,
+    STRUCTURED,
+    decode_batch,
+    decode_structured,
+    encode_batch,
+    encode_structured,
+)
+
+__all__ = [
+    "AMQP",
+    "BATCH",
+    "HTTP",
+    "KAFKA",
+    "STRUCTURED",
+    "Binding",
+    "CloudEvents",
+    "Foreign",
+    "decode_batch",
+    "decode_binary",
+    "decode_structured",
+    "encode_batch",
+    "encode_binary",
+    "encode_structured",
+]

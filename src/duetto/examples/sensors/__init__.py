@@ -1,0 +1,1 @@
+"""A pipeline on readings of the air: four services that know nothing but events."""

@@ -1,0 +1,98 @@
+"""Events as they are kept and carried, and the rows of those that a handler could not take yet.
+
+An event is named (source, topic, lane, seq): the source is a store with one writer, the lane is
+drawn from the key, and seq is dense (PROTOCOL, rule 24).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+from zlib import crc32
+
+from msgspec import Struct
+
+LANES = 16
+"""Lanes of a topic unless its class says otherwise: a consumer keeps one watermark for each."""
+
+HOPS_MAX = 64
+"""Events that may follow one from another: a cycle without an end is found by it."""
+
+
+class Event(Struct, frozen=True, array_like=True):
+    """A published event. `data` is packed by the class of the topic, in its `version`.
+
+    `at` is when it was published and `time` when it happened, both in ms since the epoch; `stamp`
+    is the latest `time` of its lane before it, as its source says (PROTOCOL, rule 34). `causation`
+    names what it follows from: an event, or a run. `foreign` is the id under which another system
+    published it.
+    """
+
+    source: str
+    topic: str
+    lane: int
+    seq: int
+    key: str
+    version: int
+    at: int
+    data: bytes
+    correlation: str = ""
+    causation: str = ""
+    hops: int = 0
+    deadline: int = 0
+    trace: str = ""
+    foreign: str = ""
+    time: int = 0
+    stamp: int = 0
+
+    @property
+    def name(self) -> str:
+        """What names the event: equal for duplicates, different for everything else."""
+        return f"{self.source}/{self.topic}/{self.lane}:{self.seq}"
+
+
+class Place(Struct, frozen=True):
+    """The parts of an event's name."""
+
+    source: str
+    topic: str
+    lane: int
+    seq: int
+
+
+def place_of(name: str) -> Place | None:
+    """Return the parts of an event's name, None for a text that is no name."""
+    head, _, last = name.rpartition("/")
+    source, _, topic = head.rpartition("/")
+    lane, colon, seq = last.partition(":")
+    if not (topic and colon and lane.isdecimal() and seq.isdecimal()):
+        return None
+    return Place(source, topic, int(lane), int(seq))
+
+
+def lane_of(key: str, lanes: int) -> int:
+    """Return the lane of a key: always the same, so that the order of its events is kept."""
+    return crc32(key.encode()) % lanes
+
+
+State = Literal["ready", "delayed", "dead", "behind"]
+
+
+class Held(Struct, frozen=True, array_like=True):
+    """An event that a handler has yet to take, beyond its watermark (PROTOCOL, rule 30).
+
+    `ready` to be handled; `delayed` until `due` (ms since the epoch); `dead` until an operator
+    mends it; `behind` an earlier one of its key. `mended` is the data as an operator changed it,
+    beside the original. `position` orders what one handler holds; `replay` names the replay that
+    put it there.
+    """
+
+    position: int
+    event: Event
+    state: State
+    due: int = 0
+    attempts: int = 0
+    reason: str = ""
+    trace: str = ""
+    mended: bytes = b""
+    replay: str = ""
+    since: int = 0

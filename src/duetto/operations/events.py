@@ -1,0 +1,359 @@
+"""What can be asked of events: publish, list, show, dead letters, redrive, discard, lineage."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from heapq import nlargest
+from typing import Any, cast
+
+import msgspec
+from msgspec import Struct
+
+from duetto.errors import DuettoError, NotAllowed, NotFound, ValueRefused
+from duetto.model.event import Event, Held, place_of
+from duetto.model.view import EventView, LetterView, LineageView, WindowView
+from duetto.operations.lineage import lineage
+from duetto.operations.log import logged
+from duetto.runtime.consumer import Consumer
+from duetto.runtime.engine import Engine
+from duetto.runtime.events import HostEvents
+from duetto.runtime.kinds import Kind
+from duetto.runtime.publishing import Origin
+from duetto.runtime.windows import Windows
+
+SHOWN_AT_ONCE_MAX = 200
+"""Windows that are shown in one commit: more would stop the loop."""
+
+QUIET_S = 0.01
+"""How long until it is looked again whether all is quiet."""
+
+
+class Letters(Struct, frozen=True):
+    """Which dead letters: of a handler, a topic, a key, with a text in their reason; all of it."""
+
+    handler: str = ""
+    topic: str = ""
+    key: str = ""
+    reason: str = ""
+
+    def fits(self, handler: str, row: Held) -> bool:
+        """Return whether a row is a dead letter that is asked for."""
+        return (
+            row.state == "dead"
+            and self.handler in ("", handler)
+            and self.topic in ("", row.event.topic)
+            and self.key in ("", row.event.key)
+            and self.reason in row.reason
+        )
+
+
+class Redriven(Struct, frozen=True):
+    """How many letters are handled again, and why others are not, by their event."""
+
+    count: int
+    refused: dict[str, str] = {}
+
+
+class EventOperations:
+    """What can be asked of the events of a running app."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    # -- publishing
+
+    async def publish(self, value: object, *, correlation: str = "", trace: str = "") -> str:
+        """Publish an event; return its name once it is durable.
+
+        Raises ConfigurationError for what is no event, ValueRefused for one that cannot be kept.
+        """
+        host = self._home.host
+        event = self._home.publisher.publish(value, Origin(correlation=correlation, trace=trace))
+        await host.durable()
+        return event.name
+
+    async def publish_all(self, values: Iterable[object]) -> list[str]:
+        """Publish events in one commit; all of them, or none. Raises as `publish` does."""
+        home, found = self._home, [*values]
+        for value in found:
+            home.kinds.of(value).pack(value)
+        names = [home.publisher.publish(value, Origin()).name for value in found]
+        await home.host.durable()
+        return names
+
+    async def publish_json(self, topic: str, data: bytes | str) -> str:
+        """Publish an event whose fields are JSON. Raises NotFound, or ValueRefused."""
+        return await self.publish(self._from_json(self._home.kinds.topic(topic), data))
+
+    async def quiet(self) -> None:
+        """Return once every event that can be is taken, and all of it is durable.
+
+        That is arithmetic: each watermark is at the head of its lane, and no row is to be tried
+        again (PROTOCOL, rule 36). Raises what stops a store.
+        """
+        while not self.is_quiet:
+            await asyncio.sleep(QUIET_S)
+            await self._durable()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether every event that can be is taken."""
+        events = self._engine.events
+        return all(
+            each.is_quiet and all(each.has_taken(other) for other in events) for each in events
+        )
+
+    async def show_windows(self) -> int:
+        """Show every window that was not shown yet, as the input has ended; return how many.
+
+        To be asked once all is quiet. What comes later corrects what was shown. Raises ValueRefused
+        where a function fails: the other windows are shown, and those are tried at the next call.
+        """
+        count = 0
+        failed: list[DuettoError] = []
+        for consumer in self._windows():
+            consumer.failed.clear()
+            while shown := consumer.show_all(SHOWN_AT_ONCE_MAX):
+                count += shown
+                await consumer.desk.durable()
+            failed += consumer.failed.values()
+        if failed:
+            raise failed[0]
+        return count
+
+    def _windows(self) -> list[Windows]:
+        return [
+            consumer
+            for events in self._hosts()
+            for consumer in events.consumers.values()
+            if isinstance(consumer, Windows)
+        ]
+
+    # -- reading
+
+    def results(self, window: str) -> list[WindowView]:
+        """Return what was made of the windows of a function that were shown, by their start.
+
+        Raises NotFound where there is no such function.
+        """
+        consumer = self._consumer(window)
+        if not isinstance(consumer, Windows):
+            raise NotFound.named("window", window, [each.name for each in self._windows()])
+        return [
+            WindowView(key, start, start + consumer.function.size_ms, revision, value)
+            for start, key, revision, value in consumer.results()
+        ]
+
+    def list(
+        self, *, topic: str = "", key: str = "", since: int = 0, limit: int = 100
+    ) -> list[EventView]:
+        """Return events, newest first; `since` is an instant in ms.
+
+        Raises NotFound for a topic that is not known.
+        """
+        topics = {self._home.kinds.topic(topic).topic} if topic else None
+        events = (
+            event
+            for each in self._hosts()
+            for event in logged(each, topics=topics, since=since)
+            if key in ("", event.key)
+        )
+        return [self._view(event) for event in nlargest(limit, events, key=_age)]
+
+    def count(self, topic: str) -> int:
+        """Return how many events of a type were ever published here. Raises NotFound."""
+        self._home.kinds.topic(topic)
+        return sum(
+            head
+            for events in self._hosts()
+            for (published, _), head in events.publisher.heads.items()
+            if published == topic
+        )
+
+    def show(self, name: str) -> EventView:
+        """Return an event by its name. Raises NotFound."""
+        return self._view(self._event(name))
+
+    def lineage(self, name: str) -> LineageView:
+        """Return what an event or a run follows from, and what followed. Raises NotFound."""
+        self._hosts()
+        return lineage(self._engine, name)
+
+    def _event(self, name: str) -> Event:
+        place = place_of(name)
+        for events in self._engine.events:
+            if place is not None and place.source == events.source:
+                found = events.publisher.find(place.topic, place.lane, place.seq)
+                if found is not None:
+                    return found
+        raise NotFound(
+            f"There is no event `{name}` here.",
+            found=name,
+            expected="the name of an event, as `duetto events tail` shows it",
+            do="it may have been purged: events are kept as long as closed runs",
+        )
+
+    def _view(self, event: Event) -> EventView:
+        return EventView(
+            event.name,
+            event.topic,
+            event.key,
+            event.version,
+            event.at,
+            event.correlation,
+            event.causation,
+            self._shown(event.topic, event.data),
+        )
+
+    def _shown(self, topic: str, data: bytes) -> Any:
+        try:
+            live = self._home.kinds.topic(topic).load(data)
+        except DuettoError as unfit:
+            return _raw(data, unfit)
+        return msgspec.to_builtins(live, str_keys=True, enc_hook=_dumped)
+
+    # -- dead letters
+
+    def letters(self, asked: Letters | None = None, *, limit: int = 100) -> list[LetterView]:
+        """Return dead letters, the oldest first."""
+        asked = asked or Letters()
+        found = sorted(self._dead(asked), key=lambda each: each[1].since)
+        return [self._letter(consumer, row) for consumer, row in found[:limit]]
+
+    def _dead(self, asked: Letters) -> Iterator[tuple[Consumer, Held]]:
+        if asked.handler:
+            self._consumer(asked.handler)
+        for events in self._hosts():
+            for name, consumer in events.consumers.items():
+                yield from ((consumer, row) for row in consumer.letters if asked.fits(name, row))
+
+    def _letter(self, consumer: Consumer, row: Held) -> LetterView:
+        behind = sum(
+            other.state == "behind" and other.event.key == row.event.key
+            for other in consumer.letters
+        )
+        return LetterView(
+            consumer.name,
+            row.position,
+            self._view(row.event),
+            row.reason,
+            row.attempts,
+            row.since,
+            behind,
+            row.trace,
+            self._shown(row.event.topic, row.mended) if row.mended else None,
+        )
+
+    def letter(self, handler: str, position: int) -> LetterView:
+        """Return one dead letter. Raises NotFound, or NotAllowed where it is not dead."""
+        consumer = self._consumer(handler)
+        return self._letter(consumer, consumer.dead(position))
+
+    async def redrive(self, handler: str, position: int, data: bytes | str | None = None) -> None:
+        """Let a dead letter be handled again, with other fields (JSON) where they are given.
+
+        Raises NotFound, NotAllowed where it is not dead, ValueRefused where the data does not fit.
+        """
+        consumer = self._consumer(handler)
+        row = consumer.dead(position)
+        consumer.redrive(position, self._mended(row, data))
+        await consumer.desk.durable()
+
+    def _mended(self, row: Held, data: bytes | str | None) -> bytes:
+        if data is None:
+            return b""
+        kind = self._home.kinds.topic(row.event.topic)
+        key, mended = kind.pack(self._from_json(kind, data))
+        if key != row.event.key:
+            raise NotAllowed(
+                "The mended event has another key.",
+                found=f"key {key!r}, in place of {row.event.key!r}",
+                expected="the same key: what waits behind the letter is ordered by it",
+                do="discard the letter, and publish the mended event as a new one",
+            )
+        return mended
+
+    async def redrive_all(self, asked: Letters | None = None) -> Redriven:
+        """Let every dead letter that fits be handled again. Raises NotFound for a handler."""
+        count, refused = 0, dict[str, str]()
+        for consumer, row in list(self._dead(asked or Letters())):
+            try:
+                consumer.redrive(row.position)
+                count += 1
+            except DuettoError as error:
+                refused[row.event.name] = str(error)
+        await self._durable()
+        return Redriven(count, refused)
+
+    async def discard(self, handler: str, position: int) -> None:
+        """Give a dead letter up; what waits behind it goes on. Raises as `redrive` does."""
+        consumer = self._consumer(handler)
+        consumer.discard(position)
+        await consumer.desk.durable()
+
+    async def discard_all(self, asked: Letters | None = None) -> int:
+        """Give every dead letter that fits up; return how many."""
+        found = list(self._dead(asked or Letters()))
+        for consumer, row in found:
+            consumer.discard(row.position)
+        await self._durable()
+        return len(found)
+
+    async def _durable(self) -> None:
+        for host in self._engine.hosts:
+            await host.durable()
+
+    def _consumer(self, name: str) -> Consumer:
+        for events in self._engine.events:
+            if name in events.consumers:
+                return events.consumers[name]
+        names = [each for events in self._engine.events for each in events.consumers]
+        raise NotFound.named("handler", name, names)
+
+    # -- parts
+
+    def _hosts(self) -> list[HostEvents]:
+        if not self._engine.events:
+            raise NotAllowed(
+                "The app has no events.",
+                expected="a class decorated with `@event` that a handler or a workflow names",
+            )
+        return self._engine.events
+
+    @property
+    def _home(self) -> HostEvents:
+        return next(events for events in self._hosts() if "" in events.host.participants)
+
+    def _from_json(self, kind: Kind, data: bytes | str) -> Any:
+        """Return an event from the JSON of its fields. Raises ValueRefused."""
+        try:
+            validate: Any = getattr(kind.cls, "model_validate_json", None)
+            if callable(validate):
+                return validate(data)
+            return msgspec.json.decode(data, type=cast("type[Any]", kind.cls))
+        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+            raise ValueRefused(
+                f"The JSON does not fit the event {kind.topic}.",
+                found=str(error)[:300],
+                expected=f"the fields of {kind.cls.__qualname__}",
+                do="`duetto contracts export` writes its schema",
+            ) from error
+
+
+def _age(event: Event) -> tuple[int, int, str, int, int]:
+    """Return what orders events: their instant, then what follows from what, then their lanes."""
+    return event.at, event.hops, event.topic, event.lane, event.seq
+
+
+def _dumped(value: object) -> object:
+    dump = getattr(value, "model_dump", None)
+    return dump(mode="json") if callable(dump) else repr(value)
+
+
+def _raw(data: bytes, unfit: DuettoError) -> Any:
+    """Return what data has, without its class; else why it cannot be read."""
+    try:
+        return msgspec.to_builtins(msgspec.msgpack.decode(data), str_keys=True)
+    except (msgspec.MsgspecError, ValueError, TypeError):
+        return f"cannot be read: {unfit.message}"

@@ -1,0 +1,110 @@
+"""What takes events at one store: it reads lanes in order, and keeps rows of what it cannot take.
+
+A consumer has exactly one store; "is it the next?" is asked in the turn that writes (PROTOCOL,
+rule 26).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from duetto.errors import DuettoError, NotAllowed
+from duetto.model.event import Event, Held
+from duetto.model.token import Error
+from duetto.observer import LetterKept
+from duetto.runtime.desk import Desk
+from duetto.runtime.lane import Lane
+from duetto.runtime.lanes import Lanes
+from duetto.runtime.letters import Letters
+from duetto.runtime.publishing import Publisher
+
+REASON_MAX = 500
+"""Characters of a reason that are kept."""
+
+
+class Consumer:
+    """The events of some topics, for a handler, a mailbox, or the start of runs."""
+
+    def __init__(
+        self, desk: Desk, name: str, topics: Iterable[str], *, publisher: Publisher
+    ) -> None:
+        self.desk, self.name, self.topics = desk, name, frozenset(topics)
+        self.publisher = publisher
+        self.lanes, self.letters = Lanes(desk, name), Letters(desk, name)
+        self.has_room: Callable[[], None] = _tell_nobody
+        """Told when there is room again for what other stores publish."""
+        self.is_behind = False
+        """Whether events wait in the log that were not taken, as there was no room."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is in hand, or waits in memory."""
+        return True
+
+    def offer(self, event: Event) -> None:
+        """Take an event if it is the next of its lane and there is room; else it is read later."""
+        raise NotImplementedError
+
+    def recover(self) -> None:
+        """Take up what is held, and read on in every lane."""
+        self.read_on()
+
+    def read_on(self) -> None:
+        """Read on in every lane of this store's own log."""
+        if self.desk.stopping or self.desk.failure is not None:
+            return
+        self.is_behind = False
+        source = self.publisher.source
+        for (topic, number), head in list(self.publisher.heads.items()):
+            if topic in self.topics:
+                self._read(self.lanes.of((source, topic, number)), head)
+        self.has_room()
+
+    def _read(self, lane: Lane, head: int) -> None:
+        while lane.taken < head and not self.is_behind:
+            _, topic, number = lane.key
+            page = self.publisher.read(topic, number, lane.taken)
+            if not page:
+                return  # it is in the batch that is not committed yet, and told of then
+            if page[0].seq > lane.taken + 1:
+                self.lanes.skip_to(lane, page[0].seq)
+            for event in page:
+                self.offer(event)
+
+    # -- dead letters
+
+    def redrive(self, position: int, mended: bytes = b"") -> None:
+        """Take a dead letter once more, with other data where that is given, in place (PROTOCOL,
+        rule 31). Raises NotAllowed where it is not dead any more, ValueRefused for data that does
+        not fit."""
+        raise NotImplementedError
+
+    def discard(self, position: int) -> None:
+        """Give a dead letter up. Raises NotAllowed as `redrive`."""
+        self.letters.remove(self.dead(position))
+
+    def dead(self, position: int) -> Held:
+        """Return a dead letter. Raises NotAllowed where it is not dead any more."""
+        row = self.letters.get(position)
+        if row is None or row.state != "dead":
+            raise NotAllowed(
+                f"The letter {position} of {self.name} is not dead.",
+                found=row.state if row is not None else "no such letter",
+                expected="a dead letter, which is redriven or discarded once",
+                do="duetto deadletters list",
+            )
+        return row
+
+    def note_letter(self, event: Event, reason: str) -> None:
+        """Tell of a dead letter once it is durable."""
+        letter = LetterKept(self.name, event.name, reason)
+        self.desk.after_commit(lambda: self.desk.observer.note(letter))
+
+
+def _tell_nobody() -> None: ...
+
+
+def reason_of(error: BaseException, told: Error) -> str:
+    """Return an error in a line, with what was found where it is one of Duetto's own."""
+    found = f" found {error.found}" if isinstance(error, DuettoError) and error.found else ""
+    return f"{told.type}: {told.message}{found}"[:REASON_MAX]

@@ -1,0 +1,221 @@
+"""The events of one host: what it publishes, and who of its participants takes what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+from msgspec import Struct
+
+from duetto.authoring.handler import Handler
+from duetto.authoring.window import WindowFunction
+from duetto.broker import Acknowledge
+from duetto.errors import DuettoError, NotFound
+from duetto.kernel.fold import RunState
+from duetto.model.effect import Effect, Publish
+from duetto.model.event import Held
+from duetto.model.message import EventPage, Listen, Message
+from duetto.model.token import OnEvent, Token
+from duetto.runtime.batches import Batches
+from duetto.runtime.consumer import Consumer
+from duetto.runtime.doubts import Doubts
+from duetto.runtime.feeds import Feeds
+from duetto.runtime.host import Host
+from duetto.runtime.intake import Intake
+from duetto.runtime.kinds import Kinds
+from duetto.runtime.mailboxes import Mailbox
+from duetto.runtime.publishing import Origin, Publisher
+from duetto.runtime.reactions import Reactions
+from duetto.runtime.starting import Starter
+from duetto.runtime.tasks import TaskHandle
+from duetto.runtime.timers import Timers
+from duetto.runtime.tokens import Events
+from duetto.runtime.windows import Windows
+
+MAILBOX, START = "@mailbox.", "@start."
+"""Begin the names of consumers that are no handlers: no service is named so."""
+
+
+class Choreography(Struct, frozen=True, eq=False):
+    """What an app says of events: their classes, its handlers with how they are called, and which
+    topics its workflows receive, by the participant that is their home."""
+
+    kinds: Kinds
+    participants: frozenset[str]
+    """All of them, wherever they are."""
+    handlers: Mapping[str, tuple[Handler, TaskHandle]]
+    windows: Mapping[str, WindowFunction]
+    received: Mapping[str, frozenset[str]]
+    started: Mapping[str, tuple[str, str]]
+    """By workflow: its home, and the topic that starts it."""
+
+
+class HostEvents(Events):
+    """Events at one host. Made after the host, before its runs are recovered."""
+
+    def __init__(self, host: Host, app: Choreography) -> None:
+        self.host, self.kinds = host, app.kinds
+        self.source = min(host.participants) or "app"
+        self.publisher = Publisher(host, app.kinds, self.source)
+        self._due_rows = Timers(host.loop, host.clock, self._due)
+        self.timers = (self._due_rows,)
+        self._doubts = Doubts(host)
+        self._recovered: list[tuple[RunState, Token]] | None = []
+        """Who waits for an event, while the runs are taken up again."""
+        self.consumers: dict[str, Consumer] = {}
+        self.mailboxes: dict[str, Mailbox] = {}
+        self._add_handlers(app.handlers)
+        for name, function in app.windows.items():
+            if function.service in host.participants:
+                self.consumers[name] = Windows(
+                    host, function, kinds=self.kinds, publisher=self.publisher
+                )
+        for participant in sorted(host.participants):
+            for topic in sorted(app.received.get(participant, ())):
+                self._add_mailbox(topic)
+        for workflow, (home, topic) in app.started.items():
+            if home in host.participants:
+                kind = self.kinds.topic(topic)
+                self._add_intake(START + workflow, topic, Starter(host, workflow, kind))
+        self.feeds = Feeds(host, self.publisher, self.consumers)
+        self._elsewhere = sorted(app.participants - host.participants)
+        for consumer in self.consumers.values():
+            consumer.has_room = self.feeds.take_waiting
+            for topic in consumer.topics:
+                self.publisher.listen(topic, consumer.offer)
+        if self._elsewhere:
+            for topic in app.kinds.by_topic:
+                self.publisher.listen(topic, self.feeds.published)
+        host.events, host.exchange.events = self, self._heard
+
+    def _add_handlers(self, handlers: Mapping[str, tuple[Handler, TaskHandle]]) -> None:
+        for name, (handler, handle) in handlers.items():
+            if handler.service.name in self.host.participants:
+                make = partial(Batches, batch=handler.batch) if handler.batch else Reactions
+                self.consumers[name] = make(
+                    self.host,
+                    handler,
+                    handle,
+                    kinds=self.kinds,
+                    publisher=self.publisher,
+                    timers=self._due_rows,
+                    doubts=self._doubts,
+                )
+
+    def _add_mailbox(self, topic: str) -> None:
+        if topic not in self.mailboxes:
+            mailbox = Mailbox(self.host, self.host, self.kinds.topic(topic))
+            self.mailboxes[topic] = mailbox
+            self._add_intake(MAILBOX + topic, topic, mailbox)
+
+    def _add_intake(self, name: str, topic: str, taker: Mailbox | Starter) -> None:
+        self.consumers[name] = Intake(self.host, name, topic, taker, publisher=self.publisher)
+
+    def count_deaths(self) -> None:
+        self._doubts.count()
+
+    def recover(self) -> None:
+        # After the runs were: they may wait for what is read.
+        self._listen_in_order()
+        for consumer in self.consumers.values():
+            consumer.recover()
+        self.feeds.listen(self._elsewhere)
+
+    def _listen_in_order(self) -> None:
+        """Let who waited for an event when the last process ended wait on, the oldest first
+        (PROTOCOL, rule 39)."""
+        recovered, self._recovered = self._recovered or [], None
+        for run, token in sorted(recovered, key=lambda each: _since(each[1])):
+            if run.tokens.get(token.path) is token:
+                self.listen(run, token)
+
+    def close(self) -> None:
+        self._due_rows.close()
+
+    def sweep(self) -> None:
+        for mailbox in self.mailboxes.values():
+            mailbox.sweep()
+        self.feeds.listen(self._elsewhere)
+
+    # -- of runs
+
+    def publish(self, run: RunState, token: Token, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Publish):
+                program = self.host.programs.program(token.definition)
+                origin = Origin(run.id, f"{run.id}{token.path}")
+                try:
+                    self.publisher.publish(program.load(effect.event), origin)
+                except DuettoError as refused:
+                    self.host.note(run, token.path, "not published", str(refused))
+
+    def listen(self, run: RunState, token: Token) -> None:
+        assert isinstance(token.rest, OnEvent), "it waits for an event"
+        if self._recovered is not None:
+            self._recovered.append((run, token))
+            return
+        kind = self.kinds.named(token.rest.event)
+        mailbox = self.mailboxes.get(kind.topic) if kind is not None else None
+        if mailbox is None:
+            reason = f"nobody here keeps the event {token.rest.event}"
+            self.host.park(run, token, reason)
+            return
+        mailbox.listen(run, token)
+
+    def kept(self, rest: OnEvent) -> int | None:
+        kind = self.kinds.named(rest.event)
+        mailbox = self.mailboxes.get(kind.topic) if kind is not None else None
+        return mailbox.fitting(rest) if mailbox is not None else None
+
+    def _heard(self, message: Message, acknowledge: Acknowledge) -> None:
+        match message.body:
+            case Listen():
+                self.feeds.listened(message, message.body)
+                acknowledge()
+            case EventPage():
+                self.feeds.take(message, message.body, acknowledge)
+            case _:
+                pass
+
+    def _due(self, consumer: str, _: str, position: int) -> None:
+        reactions = self.consumers.get(consumer)
+        if isinstance(reactions, Reactions) and not self.host.stopping:
+            reactions.due(position)
+
+    # -- reading
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no handler here has anything in hand, or to try again."""
+        return not any(
+            not consumer.idle or any(is_due(row) for row in consumer.letters)
+            for consumer in self.consumers.values()
+        )
+
+    def has_taken(self, other: HostEvents) -> bool:
+        """Whether every watermark here is at the head of its lane at another host, or this one."""
+        return not any(
+            topic in consumer.topics
+            and consumer.lanes.of((other.source, topic, number)).watermark < head
+            for (topic, number), head in other.publisher.heads.items()
+            for consumer in self.consumers.values()
+        )
+
+    def consumer(self, name: str) -> Consumer:
+        """Return a consumer. Raises NotFound."""
+        found = self.consumers.get(name)
+        if found is None:
+            raise NotFound.named("handler", name, self.consumers)
+        return found
+
+
+def is_due(row: Held) -> bool:
+    """Return whether a row is taken up without anybody's doing: now, or at its time."""
+    return row.state == "ready" or (row.state == "delayed" and row.due > 0)
+
+
+def _since(token: Token) -> int:
+    return token.rest.since if isinstance(token.rest, OnEvent) else 0
+
+
+__all__ = ["MAILBOX", "START", "Choreography", "HostEvents"]

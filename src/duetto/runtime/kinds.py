@@ -1,0 +1,124 @@
+"""The event classes that are known here: by class, by topic, and by the name a definition uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from duetto.authoring.event import EventType, declared_event, key_of, key_text
+from duetto.authoring.types import name_of
+from duetto.authoring.window import ms_of
+from duetto.codec import Codec, Plan
+from duetto.errors import ConfigurationError, NotFound, StoreDamaged, ValueRefused
+from duetto.model.event import Event
+
+
+class Kind(Struct, frozen=True, eq=False):
+    """An event class with what it was declared as, and how its events are stored."""
+
+    cls: type
+    declared: EventType
+    plan: Plan
+
+    @property
+    def topic(self) -> str:
+        """The name under which its events are published."""
+        return self.declared.name
+
+    def pack(self, value: Any) -> tuple[str, bytes]:
+        """Return the key and the data of an event. Raises ValueRefused."""
+        try:
+            return key_text(key_of(value)), self.plan.encode(value)
+        except ValueRefused as refused:
+            raise ValueRefused(
+                f"An event {self.topic} cannot be published.",
+                found=refused.found,
+                expected=refused.expected,
+                do=refused.do,
+            ) from refused
+        except AttributeError as error:
+            raise ValueRefused(
+                f"An event {self.topic} has no key.",
+                found=str(error),
+                expected=f"a field `{self.declared.key}`",
+                do="name the field that orders its events in `@event(key=…)`",
+            ) from error
+
+    def time_of(self, value: Any) -> int:
+        """Return when an event happened, in ms since the epoch; 0 where its class does not say.
+
+        Raises ValueRefused for what is no time.
+        """
+        if not self.declared.time:
+            return 0
+        try:
+            return ms_of(getattr(value, self.declared.time))
+        except (AttributeError, TypeError, OverflowError) as error:
+            raise ValueRefused(
+                f"An event {self.topic} does not say when it happened.",
+                found=str(error),
+                expected=f"a field `{self.declared.time}`, a datetime or ms since the epoch",
+                do="name the field that says so in `@event(time=…)`",
+            ) from error
+
+    def load(self, data: bytes) -> Any:
+        """Return an event anew. Raises ValueRefused for data of another shape."""
+        try:
+            return self.plan.decode(data)
+        except StoreDamaged as other:
+            raise ValueRefused(
+                f"An event does not fit {self.topic}.",
+                found=other.found,
+                expected=f"{self.cls.__qualname__}, version {self.declared.version}",
+                do="mend it and redrive it: `duetto deadletters redrive --data …`",
+            ) from other
+
+
+class Kinds:
+    """The event classes of one app."""
+
+    def __init__(self, classes: Iterable[type], codec: Codec) -> None:
+        self._codec = codec
+        self._by_class: dict[type, Kind] = {}
+        self.by_topic: dict[str, Kind] = {}
+        self._by_name: dict[str, Kind] = {}
+        for cls in classes:
+            self.add(cls)
+
+    def add(self, cls: type) -> Kind:
+        """Make a class known. Raises ConfigurationError for no event, or a topic that is taken."""
+        if (known := self._by_class.get(cls)) is not None:
+            return known
+        declared = declared_event(cls, where="an app")
+        kind = Kind(cls, declared, self._codec.plan_for(cls))
+        taken = self.by_topic.setdefault(declared.name, kind)
+        if taken is not kind:
+            raise ConfigurationError(
+                f"Two events are named `{declared.name}`.",
+                found=f"{name_of(taken.cls)} and {name_of(cls)}",
+                expected="one class a topic",
+                do="give one a name of its own: `@event(name=…)`",
+            )
+        self._by_class[cls] = self._by_name[name_of(cls)] = kind
+        return kind
+
+    def of(self, value: object) -> Kind:
+        """Return the kind of an event. Raises ConfigurationError for what is none."""
+        return self._by_class.get(type(value)) or self.add(type(value))
+
+    def named(self, name: str) -> Kind | None:
+        """Return the kind that a definition names as `module:Class`."""
+        return self._by_name.get(name)
+
+    def topic(self, topic: str) -> Kind:
+        """Return the kind of a topic. Raises NotFound."""
+        kind = self.by_topic.get(topic)
+        if kind is None:
+            raise NotFound.named("event", topic, self.by_topic)
+        return kind
+
+    def load(self, event: Event, mended: bytes = b"") -> Any:
+        """Return an event as its class has it. Raises NotFound, or ValueRefused."""
+        return self.topic(event.topic).load(mended or event.data)

@@ -1,0 +1,73 @@
+"""What one consumer knows of the lanes that it reads: a watermark each, and what ended above it.
+
+A watermark never expires, so there is no window of duplicates, and nothing to forget
+(PROTOCOL, rule 24).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from duetto.model.event import Event
+from duetto.runtime.desk import Desk
+from duetto.runtime.lane import Lane, LaneKey
+from duetto.store import seal
+
+Mark = tuple[int, list[int]]
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(Mark).decode
+
+
+class Lanes:
+    """The lanes of one consumer. What changes is written with whatever else is."""
+
+    def __init__(self, desk: Desk, consumer: str) -> None:
+        self._desk, self._prefix = desk, f"next/{consumer}/"
+        self._lanes: dict[LaneKey, Lane] = {}
+        for name, data in desk.store.log.state(self._prefix):
+            source, topic, number = name[len(self._prefix) :].split("/")
+            watermark, done = decode(data)
+            key = (source, topic, int(number))
+            self._lanes[key] = Lane(key, watermark, set(done), watermark)
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes.values())
+
+    def of(self, key: LaneKey) -> Lane:
+        """Return a lane, new where nothing of it was seen yet."""
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(key)
+        return lane
+
+    def take(self, event: Event) -> Lane | None:
+        """Take an event up, if it is the next of its lane; None where it is not, or is done."""
+        lane = self.of((event.source, event.topic, event.lane))
+        if event.seq != lane.taken + 1:
+            return None
+        lane.taken = event.seq
+        # What was done ahead of others is below the watermark once they are done as well.
+        is_done = event.seq <= lane.watermark or event.seq in lane.done
+        return None if is_done else lane
+
+    def finish(self, lane: Lane, seq: int) -> None:
+        """Write that an event of a lane is done with: handled, or kept as a row of its own."""
+        if seq != lane.watermark + 1:
+            lane.done.add(seq)
+        else:
+            lane.watermark = seq
+            while lane.done and lane.watermark + 1 in lane.done:
+                lane.watermark += 1
+                lane.done.discard(lane.watermark)
+        source, topic, number = lane.key
+        name = f"{self._prefix}{source}/{topic}/{number}"
+        self._desk.batch.state[name] = seal(encode((lane.watermark, sorted(lane.done))))
+        self._desk.schedule()
+
+    def skip_to(self, lane: Lane, seq: int) -> None:
+        """Go on behind events that nobody has any more."""
+        lane.taken = seq - 1
+        for lost in range(lane.watermark + 1, seq):
+            self.finish(lane, lost)

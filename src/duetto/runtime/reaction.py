@@ -1,0 +1,48 @@
+"""One call of a handler's body for an event, as an invoker runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from duetto.authoring.context import TaskContext
+from duetto.model.event import Event, Held
+from duetto.runtime.lane import Lane
+from duetto.runtime.tasks import TaskHandle
+
+
+class Reaction(Struct, eq=False):
+    """An event that a handler is taking. It came by a `lane`, or is the row `held`."""
+
+    handle: TaskHandle
+    event: Event
+    lane: Lane | None
+    held: Held | None
+    then: Callable[[Reaction, Any, BaseException | None], None]
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+    took: int = 0
+    asked: TaskContext | None = None
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1."""
+        return self.held.attempts + 1 if self.held is not None else 1
+
+    @property
+    def context(self) -> TaskContext:
+        """What the body may ask; the key is the same at every attempt."""
+        if self.asked is None:
+            event = self.event
+            replay = f"!{self.held.replay}" if self.held is not None and self.held.replay else ""
+            self.asked = TaskContext(
+                task=self.handle.name,
+                key=f"{self.handle.name}:{event.name}{replay}",
+                run=event.correlation or event.name,
+                path="",
+                attempt=self.attempt,
+                deadline_ms=event.deadline,
+            )
+        return self.asked
