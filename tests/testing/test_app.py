@@ -24,6 +24,12 @@ def test_a_run_has_its_effects(shop: AppUnderTest, drawer: Drawer) -> None:
     assert shop.counts("r").steps == 4
 
 
+def test_a_test_sees_the_resources(shop: AppUnderTest, drawer: Drawer) -> None:
+    assert shop.resource(Drawer) is drawer
+    with pytest.raises(ConfigurationError, match="the test needs a `Stage`"):
+        shop.resource(Stage)
+
+
 def test_a_failure_is_undone(shop: AppUnderTest, duetto_tasks: TaskMocks, drawer: Drawer) -> None:
     duetto_tasks.mock(send).raises(ValueError("no address"))
     with pytest.raises(RunFailed) as failed:
@@ -58,6 +64,17 @@ def test_the_app_that_was_copied_is_left_alone(shop: AppUnderTest) -> None:
     assert app.resources is before
     with pytest.raises(ConfigurationError, match="not running"):
         _ = app.operations
+
+
+def test_copies_share_what_is_linked_and_nothing_that_they_fetch() -> None:
+    name = app.programs.by_name["sell"]
+    copy, another = app.programs.beside(), app.programs.beside()
+    assert copy.program(name) is another.program(name)
+    copy.fetch_from(lambda digest: copy.encoded(name) if digest == "elsewhere" else None)
+    assert copy.encoded("elsewhere") == copy.encoded(name)
+    for other in (app.programs, another):
+        with pytest.raises(NotFound):
+            other.encoded("elsewhere")
 
 
 def test_an_app_is_made_of_its_parts_and_mocks_need_no_resources(
@@ -154,7 +171,7 @@ def story(seed: int) -> list[tuple[int, str, str]]:
         shop = AppFactory(stage)(app, apart=True, faults=FAULTS)
         run = shop.start(sell, "kettle", 700)
         shop.settle()
-        return [(fact.at, f"{run}{fact.path}", fact.what) for fact in shop.history(run)]
+        return [(fact.at, f"{run}{fact.path}", fact.text) for fact in shop.history(run)]
     finally:
         stage.close()
 

@@ -146,10 +146,8 @@ def port() -> Iterator[int]:
         thread.join()
 
 
-def test_what_polls_for_ever_is_noticed(
-    duetto_app: AppFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("duetto.testing.loop.JUMPS_MAX", 500)
+def test_what_polls_for_ever_is_noticed(duetto_app: AppFactory, duetto_stage: Stage) -> None:
+    duetto_stage.loop.limit(jumps_max=500, turns_max=100_000)
     with pytest.raises(Stalled, match="After 500 jumps"):
         duetto_app(services=[other], workflows=[polled]).run(polled)
 
@@ -179,3 +177,25 @@ def test_what_ignores_its_end_holds_nothing_up() -> None:
     stage.close()
     assert stage.loop.is_closed()
     assert not left.done()
+
+
+def test_what_is_due_now_comes_now_however_far_the_clock_is() -> None:
+    stage = Stage()
+    try:
+        stage.loop.sleep_until(50 * 365 * 86_400 + 0.5)
+        came: list[float] = []
+        stage.loop.call_at(stage.loop.time(), lambda: came.append(stage.loop.time()))
+        stage.loop.call_at(stage.loop.time() + 0.001, lambda: came.append(stage.loop.time()))
+        stage.drive(lambda: False)
+        assert len(came) == 2
+    finally:
+        stage.close()
+
+
+@pytest.mark.parametrize("asleep_s", [0.0847312, 0.0009, 1.00049, 0.5005])
+def test_what_waits_for_less_than_a_millisecond_more_is_waited_for(
+    shop: AppUnderTest, duetto_clock: JumpingClock, duetto_tasks: TaskMocks, asleep_s: float
+) -> None:
+    duetto_tasks.mock(charge).takes(asleep_s).sequence(ConnectionError(), "paid")
+    assert shop.run(sell, "kettle", 700) == "parcel of kettle"
+    assert duetto_clock.now > datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC), "a retry waits for 2 s"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 pytest_plugins = ["pytester"]
@@ -49,8 +51,48 @@ def test_a_failure_prints_the_command_that_reproduces_it(project: pytest.Pyteste
             "pytest 'test_shop.py::test_it[[]hybrid]' --duetto-seed=42",
             "*duetto: runs*",
             "order-1 completed at *",
+            "    00:00:00Z  the app / *run of sell begins on definition *, with pence",
+            "    00:00:00Z  till / *till.charge completed: attempt 1*",
         ]
     )
+
+
+def test_a_reader_sees_their_own_lines_only(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_shop="""
+        from shop import app, charge, sell
+
+        def test_it(duetto_app, duetto_tasks):
+            def broken(pence):
+                return [][pence]
+
+            duetto_tasks.mock(charge).calls(broken)
+            duetto_app(app).run(sell, 7)
+
+        def test_another(duetto_app):
+            duetto_app(app).result("nobody")
+
+        def test_a_third(duetto_app):
+            duetto_app(app, placement="hybrid:tall")
+        """
+    )
+    result = project.runpytest("--tb=short")
+    result.assert_outcomes(failed=3)
+    shown = [line for line in result.outlines if re.match(r"\S+\.py:\d+: ", line)]
+    assert [line.partition(":")[0] for line in shown] == ["test_shop.py"] * 4
+    result.stdout.fnmatch_lines(["E *IndexError: list index out of range"])
+
+
+def test_the_command_is_for_where_pytest_was_called(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = project.mkdir("tests")
+    (folder / "test_shop.py").write_text(
+        "class TestIt:\n    def test_it(self, duetto_app): assert False"
+    )
+    monkeypatch.chdir(folder)
+    result = project.runpytest("--duetto-seed=42")
+    result.stdout.fnmatch_lines(["pytest test_shop.py::TestIt::test_it --duetto-seed=42"])
 
 
 def test_the_command_does_what_it_says(project: pytest.Pytester) -> None:
@@ -125,10 +167,16 @@ def test_a_crash_that_never_came_fails_the_test(project: pytest.Pytester) -> Non
         def test_that_fails_anyway(duetto_crash):
             duetto_crash.after("till.chrage")
             assert False
+
+        def test_that_knows_better(duetto_app, duetto_crash):
+            shop = duetto_app(app)
+            duetto_crash.after("till.chrage")
         """
     )
     result = project.runpytest()
-    result.assert_outcomes(passed=1, failed=1, errors=1)
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(["E *do        did you mean `till.charge`?"])
+    result = project.runpytest("-k", "test_it")
     result.stdout.fnmatch_lines(
         [
             "A planned crash never came.",

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 
 from duetto import RunFailed
 from duetto.errors import ConfigurationError, RunParked
-from duetto.testing import AppUnderTest, Call, Crashes, TaskMocks
-from tests.testing.till import charge, sell, send
+from duetto.testing import (
+    AppFactory,
+    AppUnderTest,
+    Call,
+    Crashes,
+    JumpingClock,
+    Stage,
+    TaskMocks,
+)
+from duetto.testing.threads import Stuck
+from tests.testing.till import Drawer, app, charge, sell, send
 
 
 def test_calls_are_known_by_their_keys(shop: AppUnderTest, duetto_tasks: TaskMocks) -> None:
@@ -58,6 +70,55 @@ def test_a_task_that_hangs_leaves_its_effect_unknown(
         shop.run(sell, "kettle", 700)
 
 
+def test_a_mock_takes_its_time(
+    shop: AppUnderTest, duetto_tasks: TaskMocks, duetto_clock: JumpingClock
+) -> None:
+    duetto_tasks.mock(send).takes(3).returns("slow parcel")
+    duetto_tasks.mock(charge).takes(timedelta(seconds=20))
+    assert shop.run(sell, "kettle", 700, id="r") == "slow parcel"
+    assert duetto_clock.now == datetime(2026, 1, 1, 0, 0, 23, tzinfo=UTC)
+    shop.assert_history("r", "till.charge completed: attempt 1, took 20 s")
+    duetto_tasks.mock(send).takes(6)
+    with pytest.raises(RunFailed, match="took longer than 5 s"):
+        shop.run(sell, "kettle", 700)
+
+
+def test_a_mock_that_gives_what_is_no_result_ends_the_test(
+    shop: AppUnderTest, duetto_tasks: TaskMocks
+) -> None:
+    duetto_tasks.mock(send).returns(cast("str", 7))
+    with pytest.raises(ConfigurationError) as wrong:
+        shop.run(sell, "kettle", 700)
+    assert "The mock of post.send gives what is no result of it." in str(wrong.value)
+    assert "expected  str" in str(wrong.value)
+
+
+def test_a_thread_that_does_not_end_ends_the_test(
+    shop: AppUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+
+    def hold(item: str) -> str:
+        gate.wait()
+        return item
+
+    monkeypatch.setattr("duetto.testing.threads.THREAD_S_MAX", 0.05)
+    monkeypatch.setattr(send, "body", hold)
+    with pytest.raises(Stuck, match=r"post\.send does not end"):
+        shop.run(sell, "kettle", 700)
+    gate.set()
+
+
+def test_synchronous_bodies_share_a_thread_that_ends_with_the_test() -> None:
+    before = threading.active_count()
+    with Stage() as stage:
+        shop = AppFactory(stage)(app, resources=[Drawer()])
+        shop.run(sell, "kettle", 700)
+        shop.run(sell, "kettle", 800)
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before
+
+
 def test_a_mock_that_says_nothing_is_the_task(shop: AppUnderTest, duetto_tasks: TaskMocks) -> None:
     duetto_tasks.mock(send)
     assert shop.run(sell, "kettle", 700) == "parcel of kettle"
@@ -83,3 +144,9 @@ def test_only_tasks_are_mocked(duetto_tasks: TaskMocks) -> None:
 def test_it_needs_no_pytest() -> None:
     code = "import sys, duetto.testing; sys.exit('pytest' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_stays_unknown_says_why(shop: AppUnderTest, duetto_tasks: TaskMocks) -> None:
+    duetto_tasks.mock(charge).takes(40)
+    with pytest.raises(RunParked, match=r"unknown; TimeoutError: took longer than 30 s"):
+        shop.run(sell, "kettle", 700)

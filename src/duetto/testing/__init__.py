@@ -6,12 +6,20 @@ Importing it needs no pytest; its plugin gives the fixtures.
 from __future__ import annotations
 
 from duetto.testing.app import AppFactory, AppUnderTest, PlacementName
+from duetto.testing.checking import (
+    PromiseBroken,
+    Tried,
+    check_placements,
+    check_trial,
+    simulate,
+)
 from duetto.testing.clock import JumpingClock
 from duetto.testing.crash import Crashes
 from duetto.testing.ledger import Ledger
 from duetto.testing.simulation.loop import Stalled
 from duetto.testing.stage import Stage
 from duetto.testing.tasks import Call, Mock, TaskMocks
+from duetto.testing.trials import Trial
 
 __all__ = [
     "AppFactory",
@@ -22,7 +30,13 @@ __all__ = [
     "Ledger",
     "Mock",
     "PlacementName",
+    "PromiseBroken",
     "Stage",
     "Stalled",
     "TaskMocks",
+    "Trial",
+    "Tried",
+    "check_placements",
+    "check_trial",
+    "simulate",
 ]

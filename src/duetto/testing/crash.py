@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 from duetto.authoring.task import Task
-from duetto.errors import ConfigurationError, StoreFailed
+from duetto.errors import ConfigurationError, NotFound, StoreFailed
 from duetto.store import Batch, Store
 from duetto.stores.memory import MemoryStore
+
+__tracebackhide__ = True  # a reader of a failed test looks for a line of their own
 
 When = Literal["before", "after"]
 
@@ -27,22 +29,31 @@ class Planned:
 class Crashes:
     """The crashes of a test: each comes once. The runs go on in the process that starts next."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Callable[[], Collection[str]] = tuple) -> None:
         self.count = 0
         """How many have come."""
+        self._known = known
         self._planned: list[Planned] = []
 
     def before(self, task: str | Task[..., Any], *, call: int = 1) -> None:
         """Die as a task is about to run, at its `call`-th attempt from now on."""
-        self._plan(f"before {_name(task)}", call)
+        self._plan(f"before {self._name(task)}", call)
 
     def after(self, task: str | Task[..., Any], *, call: int = 1) -> None:
         """Die when a task has had its effect and nothing tells of it yet, at its `call`-th."""
-        self._plan(f"after {_name(task)}", call)
+        self._plan(f"after {self._name(task)}", call)
 
     def at_commit(self, number: int, *, kept: bool = False) -> None:
         """Die at the `number`-th commit from now on: it is lost, or kept and never acted upon."""
         self._plan("commit", number, kept=kept)
+
+    def _name(self, task: str | Task[..., Any]) -> str:
+        """Return the name of a task; one that no app has is refused, once there is an app."""
+        name = task if isinstance(task, str) else task.qualified
+        known = self._known()
+        if known and name not in known:
+            raise NotFound.named("task", name, known, do="make the app that has it first")
+        return name
 
     def _plan(self, what: str, number: int, *, kept: bool = False) -> None:
         if number < 1:
@@ -84,26 +95,47 @@ class Crashes:
         return found
 
 
-def _name(task: str | Task[..., Any]) -> str:
-    return task if isinstance(task, str) else task.qualified
+@dataclass(frozen=True, slots=True)
+class Death:
+    """The process dies of a commit, which is `kept` or not, and is back after a time."""
+
+    kept: bool
+    away_s: float = 0.0
+
+
+class Mortal(Protocol):
+    """The process that lives by some stores."""
+
+    def fate(self, host: int) -> Death | None:
+        """Say whether it dies of the commit that a host is about to make."""
+        ...
+
+    def kept(self, host: int, batch: Batch) -> None:
+        """Hear that a commit is durable."""
+        ...
+
+    def die(self, away_s: float = 0.0) -> None:
+        """End at once, and be back after a time."""
+        ...
 
 
 class MortalStore:
     """A store as one life of a process has it: with that process it ends."""
 
-    def __init__(self, store: MemoryStore, crashes: Crashes, die: Callable[[], None]) -> None:
-        self._store, self._crashes, self._die = store, crashes, die
+    def __init__(self, store: MemoryStore, host: int, process: Mortal) -> None:
+        self._store, self._host, self._process = store, host, process
         self.dead = False
 
     def commit(self, batch: Batch) -> None:
         """Keep a batch, or die of it."""
         if self.dead:
             raise StoreFailed("the process has died")
-        planned = self._crashes.take("commit")
-        if planned is None or planned.kept:
+        death = self._process.fate(self._host)
+        if death is None or death.kept:
             self._store.commit(batch)
-        if planned is not None:
-            self._die()
+            self._process.kept(self._host, batch)
+        if death is not None:
+            self._process.die(death.away_s)
             raise StoreFailed("the process has died")
 
     def __getattr__(self, name: str) -> Any:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from heapq import heappop, heappush
 from itertools import count
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from duetto.runtime.sweeps import Sweeps
 from duetto.runtime.timers import Timers
@@ -18,8 +18,13 @@ from duetto.testing.simulation.loop import SHUT_S, JumpingSelector, Stalled, Vir
 
 R = TypeVar("R")
 
+__tracebackhide__ = True  # a reader of a failed test looks for a line of their own
+
 JUMPS_MAX = 100_000
 """Jumps of one call: a body that polls for ever, or a message that is always lost, ends here."""
+
+TURNS_MAX = 1_000_000
+"""Turns of one call: what goes round without waiting for anything ends here, after a while."""
 
 OWN_SOCKETS = 1
 """Each loop has a socket of its own, by which threads wake it."""
@@ -28,29 +33,35 @@ OWN_SOCKETS = 1
 ROUNDING_S = 0.0005
 """Instants are whole milliseconds, and loop time is a sum of floats."""
 
+BEHIND_S = 0.001
+"""What is due at an instant is set for up to so much later, where the time is between two."""
+
 
 class QuietSelector(JumpingSelector):
     """Where nothing is ready: waits for threads and sockets in use, else lets the clock jump."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.turns, self.turns_max = 0, TURNS_MAX
         self.calls_outside = 0
         """Calls that run in threads: time stands still until they end."""
         self.is_over: Callable[[], bool] = lambda: True
         self.is_busy: Callable[[], bool] = lambda: False
-        self.jump: Callable[[], None] = lambda: None
+        self.jump: Callable[[], bool] = lambda: False
+        self.give_up: Callable[[], None] = lambda: None
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = selectors.SelectSelector.select(self, 0)
+        self.turns += 1
+        if self.turns > self.turns_max:
+            self.give_up()
         if ready or timeout == 0:
             return ready
         if self.calls_outside:
             return selectors.SelectSelector.select(self, None)
         if not self.is_over() and len(self.get_map()) > OWN_SOCKETS and self.is_busy():
             return self._select_really(timeout)
-        before = self.now
-        self.jump()
-        if self.now == before and timeout is not None and timeout < ROUNDING_S:
+        if not self.jump() and timeout is not None and timeout < BEHIND_S:
             self.now += timeout
         return []
 
@@ -69,13 +80,18 @@ class QuietLoop(VirtualLoop):
         self._quiet = QuietSelector()
         self._waits: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._numbers = count()
+        self.jumps_max = JUMPS_MAX
         self._completing = False
+        self._left: set[asyncio.Task[Any]] = set()
         super().__init__(self._quiet)
         self.has_bodies: Callable[[], bool] = lambda: False
         """Whether a body runs, which may wait for a socket."""
         self.timers: Callable[[], list[Timers]] = list
         """Of all hosts: they look at the clock each second, and sleep for days."""
+        self.waiting: Callable[[], list[str]] = list
+        """What those wait for that are not at their end, for whoever reads of it."""
         self._quiet.is_busy = lambda: self._completing or self.has_bodies()
+        self._quiet.give_up = self.stop
 
     def _keep(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Let an error end what is driven; what a process leaves behind as it dies is none."""
@@ -85,6 +101,19 @@ class QuietLoop(VirtualLoop):
             self.default_exception_handler(context)
 
     # -- what is under way
+
+    def create_task(
+        self,
+        coro: Generator[Any, None, R] | Coroutine[Any, Any, R],
+        *,
+        name: object = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[R]:
+        """Begin a task, and know of it until it ends: asyncio's own list is of all loops."""
+        task = super().create_task(coro, name=name, context=context)
+        self._left.add(task)
+        task.add_done_callback(self._left.discard)
+        return task
 
     def call_at(
         self,
@@ -122,6 +151,10 @@ class QuietLoop(VirtualLoop):
 
     # -- running
 
+    def limit(self, *, jumps_max: int, turns_max: int) -> None:
+        """Give up earlier, or later."""
+        self.jumps_max, self._quiet.turns_max = jumps_max, turns_max
+
     def drive(self, until: Callable[[], bool], *, limit_s: float = float("inf")) -> None:
         """Run until it is quiet and either `until` holds, or nothing happens before `limit_s`.
 
@@ -129,23 +162,29 @@ class QuietLoop(VirtualLoop):
         """
         jumps = 0
 
-        def jump() -> None:
+        def jump() -> bool:
             nonlocal jumps
             jumps += 1
-            target = None if until() or jumps > JUMPS_MAX else self.next_s()
+            target = None if until() or jumps > self.jumps_max else self.next_s()
             if target is None or target > limit_s + ROUNDING_S:
                 self.stop()
-            else:
-                self._quiet.now = target
+                return False
+            went = target > self.time()
+            self._quiet.now = target
+            return went
 
-        self._quiet.is_over, self._quiet.jump = until, jump
+        self._quiet.is_over, self._quiet.jump, self._quiet.turns = until, jump, 0
         self.run_forever()
         if self.errors:
             raise self.errors.pop(0)
-        if jumps > JUMPS_MAX:
-            raise Stalled(
-                f"After {JUMPS_MAX:,} jumps of the clock there is still something to wait for."
-            )
+        if jumps > self.jumps_max:
+            self._stalled(f"After {self.jumps_max:,} jumps of the clock it is not quiet")
+        if self._quiet.turns > self._quiet.turns_max:
+            self._stalled(f"After {self._quiet.turns_max:,} turns of the loop it is not quiet")
+
+    def _stalled(self, what: str) -> NoReturn:
+        goes_on = "".join(f"\n  {one}" for one in self.waiting())
+        raise Stalled(f"{what}.{goes_on}")
 
     def fail(self, error: BaseException) -> None:
         """Let an error end what is driven."""
@@ -172,7 +211,7 @@ class QuietLoop(VirtualLoop):
     def shut(self) -> None:
         """Cancel what is left, and close; what it raises on its way out is of no interest."""
         self.set_exception_handler(lambda _loop, _context: None)
-        for task in asyncio.all_tasks(self):
+        for task in self._left.copy():
             task.cancel()
-        self.drive(lambda: not asyncio.all_tasks(self), limit_s=self.time() + SHUT_S)
+        self.drive(lambda: not self._left, limit_s=self.time() + SHUT_S)
         self.close()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from random import SystemRandom
 from typing import cast
 
 import pytest
 
 from duetto.testing.app import AppFactory, PlacementName
+from duetto.testing.charted import file_name, write
 from duetto.testing.clock import JumpingClock
 from duetto.testing.crash import Crashes
 from duetto.testing.stage import Stage
@@ -19,13 +22,16 @@ SEEDS = 1_000_000
 """Seeds are drawn from so many: short enough to be typed."""
 
 SEED = pytest.StashKey[int]()
-FAILED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--duetto-seed`."""
-    parser.getgroup("duetto").addoption(
+    """Add `--duetto-seed` and `--duetto-charts`."""
+    group = parser.getgroup("duetto")
+    group.addoption(
         "--duetto-seed", type=int, metavar="N", help="the seed of tests that use Duetto's fixtures"
+    )
+    group.addoption(
+        "--duetto-charts", metavar="FOLDER", help="draw the runs of failed tests, each in a file"
     )
 
 
@@ -49,16 +55,29 @@ def duetto_seed(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-def duetto_stage(request: pytest.FixtureRequest, duetto_seed: int) -> Iterator[Stage]:
+def duetto_stage(duetto_seed: int) -> Iterator[Stage]:
     """What the apps of this test share."""
     stage = Stage(seed=duetto_seed)
     try:
         yield stage
     finally:
         stage.close()
-    item = cast("pytest.Item", request.node)
-    if stage.crashes.planned and not item.stash.get(FAILED, False):
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test that passed although a crash that it planned never came."""
+    result = yield
+    stage = stage_of(item)
+    if stage is not None and stage.crashes.planned:
         pytest.fail(never_came(stage), pytrace=False)
+    return result
+
+
+def stage_of(item: pytest.Item) -> Stage | None:
+    """Return the stage of a test, if it has one."""
+    stage = getattr(item, "funcargs", {}).get("duetto_stage")
+    return stage if isinstance(stage, Stage) else None
 
 
 def never_came(stage: Stage) -> str:
@@ -67,6 +86,7 @@ def never_came(stage: Stage) -> str:
     return (
         f"A planned crash never came.\n  found     {', '.join(stage.crashes.planned)}"
         f"\n  expected  what happens in this test; called were: {called}"
+        "\n  do        plan it before the run is started, or `duetto_crash.forget()` it"
     )
 
 
@@ -103,6 +123,23 @@ def duetto_placement(request: pytest.FixtureRequest) -> PlacementName:
     return cast("PlacementName", request.param)
 
 
+def place_of(item: pytest.Item) -> str:
+    """Return how a test is named from where pytest was called."""
+    file = os.path.relpath(item.path, item.config.invocation_params.dir)
+    return "::".join([file, *item.nodeid.split("::")[1:]])
+
+
+def draw(item: pytest.Item, stage: Stage) -> list[str]:
+    """Draw the runs of a test where that is asked for; return the files."""
+    folder = cast("str | None", item.config.getoption("--duetto-charts"))
+    if folder is None:
+        return []
+    return [
+        str(write(chart, Path(folder, file_name(item.name, chart.title) + ".svg")))
+        for chart in stage.charts()
+    ]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
@@ -110,11 +147,12 @@ def pytest_runtest_makereport(
     """Add the command that reproduces a failure."""
     report = yield
     if report.failed:
-        item.stash[FAILED] = True
         if SEED in item.stash:
-            command = f"pytest {shlex.quote(item.nodeid)} --duetto-seed={item.stash[SEED]}"
+            command = f"pytest {shlex.quote(place_of(item))} --duetto-seed={item.stash[SEED]}"
             report.sections.append(("duetto: to reproduce it", command))
-        stage = getattr(item, "funcargs", {}).get("duetto_stage")
-        if isinstance(stage, Stage) and (lines := stage.describe()):
+        stage = stage_of(item)
+        if stage is not None and (lines := stage.describe()):
             report.sections.append(("duetto: runs", "\n".join(lines)))
+        if stage is not None and (drawn := draw(item, stage)):
+            report.sections.append(("duetto: drawn", "\n".join(drawn)))
     return report

@@ -6,9 +6,11 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Generic, TypeVar, TypeVarTuple, cast, overload
 
 from duetto.authoring.context import context
+from duetto.authoring.names import seconds_of
 from duetto.authoring.task import Task
 from duetto.errors import ConfigurationError
 
@@ -16,6 +18,8 @@ R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
 
 Body = Callable[..., Awaitable[Any]]
+
+__tracebackhide__ = True  # a reader of a failed test looks for a line of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,15 @@ class Mock(Generic[R, *Ts]):
     def __init__(self, task: Task[..., R]) -> None:
         self.task = task
         self.body: Body | None = None
+        self.takes_s = 0.0
+
+    def takes(self, duration: float | timedelta) -> Mock[R, *Ts]:
+        """Let each attempt last seconds, or a timedelta, before it does what else is said.
+
+        Nobody interrupts it but its time limit: who waits no more may find its effect there.
+        """
+        self.takes_s = seconds_of(duration)
+        return self
 
     def returns(self, result: R) -> Mock[R, *Ts]:
         """Let each call return a result."""
@@ -132,3 +145,8 @@ class TaskMocks:
         """Return what is called for a task, None where it is the task itself."""
         mock = self._mocks.get(task)
         return mock.body if mock is not None else None
+
+    def takes_s(self, task: Task[..., Any]) -> float:
+        """Return how long each attempt at a task is to last."""
+        mock = self._mocks.get(task)
+        return mock.takes_s if mock is not None else 0.0

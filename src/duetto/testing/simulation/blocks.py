@@ -17,7 +17,7 @@ TASKS = ("plain", "keep", "flaky", "slow", "late")
 UNDOABLE = frozenset(("keep", "flaky", "slow", "late"))
 
 
-class Step(Struct, frozen=True):
+class Step(Struct, frozen=True, tag=True):
     """`into = await task(source)`."""
 
     task: str
@@ -25,7 +25,7 @@ class Step(Struct, frozen=True):
     into: str = "x"
 
 
-class Set(Struct, frozen=True):
+class Set(Struct, frozen=True, tag=True):
     """`into = (source * 31 + other + add) % MODULUS`."""
 
     into: str
@@ -34,7 +34,7 @@ class Set(Struct, frozen=True):
     add: int
 
 
-class Either(Struct, frozen=True):
+class Either(Struct, frozen=True, tag=True):
     """`if x % 2 == rest: then else: otherwise`."""
 
     rest: int
@@ -42,12 +42,12 @@ class Either(Struct, frozen=True):
     otherwise: Block
 
 
-class Repeat(Struct, frozen=True):
+class Repeat(Struct, frozen=True, tag=True):
     times: int
     body: Block
 
 
-class Together(Struct, frozen=True):
+class Together(Struct, frozen=True, tag=True):
     """`x = sum(await gather(…)) % MODULUS`."""
 
     branches: tuple[Block, ...]
@@ -55,7 +55,7 @@ class Together(Struct, frozen=True):
     limit: int = 0
 
 
-class Each(Struct, frozen=True):
+class Each(Struct, frozen=True, tag=True):
     """The same over `count` items: each branch gets another x."""
 
     count: int
@@ -64,66 +64,66 @@ class Each(Struct, frozen=True):
     limit: int = 0
 
 
-class First(Struct, frozen=True):
+class First(Struct, frozen=True, tag=True):
     """`x = await race(…)`."""
 
     branches: tuple[Block, ...]
 
 
-class Sub(Struct, frozen=True):
+class Sub(Struct, frozen=True, tag=True):
     """`x = await another_workflow(x, y, z)`."""
 
     body: Block
 
 
-class Sleep(Struct, frozen=True):
+class Sleep(Struct, frozen=True, tag=True):
     ms: int
 
 
-class Await(Struct, frozen=True):
+class Await(Struct, frozen=True, tag=True):
     """A `receive` for which no event comes."""
 
     ms: int
 
 
-class Tell(Struct, frozen=True):
+class Tell(Struct, frozen=True, tag=True):
     """`emit(x)`."""
 
 
-class Try(Struct, frozen=True):
+class Try(Struct, frozen=True, tag=True):
     body: Block
     catches: str
     handler: Block
 
 
-class Cleanup(Struct, frozen=True):
+class Cleanup(Struct, frozen=True, tag=True):
     """`try: body finally: final`."""
 
     body: Block
     final: Block
 
 
-class Saga(Struct, frozen=True):
+class Saga(Struct, frozen=True, tag=True):
     body: Block
     keep: bool = True
 
 
-class Limit(Struct, frozen=True):
+class Limit(Struct, frozen=True, tag=True):
     """`async with timeout(…)`."""
 
     ms: int
     body: Block
 
 
-class Fail(Struct, frozen=True):
+class Fail(Struct, frozen=True, tag=True):
     message: str
 
 
-class Leave(Struct, frozen=True):
+class Leave(Struct, frozen=True, tag=True):
     """`return x`, from within."""
 
 
-class Sequence(Struct, frozen=True):
+class Sequence(Struct, frozen=True, tag=True):
     blocks: tuple[Block, ...] = ()
 
 
@@ -162,7 +162,8 @@ class Shape(Struct, frozen=True):
 DEEP = 0.35
 """The share of inner places that get a leaf although there is room for more."""
 
-ENDLESS_MS = 3_600_000
+ENDLESS_MS = 100_000_000
+"""Longer than any run is waited for: what should interrupt it, and does not, is noticed."""
 
 
 class Dice:
@@ -189,22 +190,22 @@ class Dice:
     def leaf(self, leave: bool) -> Block:
         random = self.random
         roll = random.random()
-        if roll < 0.62:
+        if roll < 0.6:
             names = TASKS if self.shape.late else TASKS[:-1]
             weights = (6, 8, 3, 3, 1)[: len(names)]
             task = random.choices(names, weights)[0]
             service = random.choice(SERVICES)
             return Step(f"{service}.{task}", random.choice(VARIABLES), random.choice(VARIABLES))
-        if roll < 0.76:
+        if roll < 0.72:
             into, source, other = (random.choice(VARIABLES) for _ in range(3))
             return Set(into, source, other, random.randint(0, 99))
-        if roll < 0.84:
+        if roll < 0.8:
             return Sleep(random.choice((0, 1, 5, 20, 60, 700)))
         if roll < 0.88:
-            return Await(random.choice((1, 10, 80)))
-        if roll < 0.92:
+            return Await(random.choice((1, 10, 80, 400)))
+        if roll < 0.91:
             return Tell()
-        if roll < 0.97 or not leave:
+        if roll < 0.96 or not leave:
             self.raised += 1
             return Fail(f"raised {self.raised}")
         return Leave()
@@ -256,6 +257,8 @@ class Dice:
         if roll < 0.85:
             stubborn = Cleanup(Sequence((body, Sleep(ENDLESS_MS))), Fail("out of a finally"))
             return Sequence((Try(stubborn, "Exception", Step("a.keep")), Sleep(700)))
+        if roll < 0.9:
+            return Together((Sequence((body, Sleep(ENDLESS_MS))), Step("b.keep")))
         return Sequence((body, Repeat(60, Sleep(15))))
 
 

@@ -10,6 +10,11 @@ SHUT_S = 1.0
 """What has not ended by then swallows its cancel; its loop is closed under it."""
 
 
+RESOLUTION_S = 1e-6
+"""Timers so close are due together. A year of seconds is a float to 4e-9 only: with the loop's own
+1e-9 a timer that is due now would be due at once, and never run."""
+
+
 class Stalled(RuntimeError):
     """Nothing is ready and no timer is set: what is awaited can never happen."""
 
@@ -37,6 +42,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, selector: JumpingSelector | None = None) -> None:
         self._jumping = selector or JumpingSelector()
         super().__init__(self._jumping)
+        self._clock_resolution = RESOLUTION_S
         self.errors: list[BaseException] = []
         self.set_exception_handler(self._keep)
 
@@ -47,14 +53,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         error = context.get("exception")
         self.errors.append(error if error is not None else RuntimeError(context["message"]))
         self.stop()
-
-    def run_for(self, seconds: float) -> None:
-        """Run for a time, or until it is stopped. Raises what a callback raised."""
-        end = self.call_later(seconds, self.stop)
-        self.run_forever()
-        end.cancel()
-        if self.errors:
-            raise self.errors[0]
 
     def shut(self) -> None:
         """Cancel what is left, and close; what it raises on its way out is of no interest."""
