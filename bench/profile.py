@@ -49,7 +49,7 @@ FILES = (
     ("duetto/stores/", "SQL"),
     ("duetto/store.py", "record and seal"),
     ("duetto/invokers/", "invoker"),
-    ("duetto/runtime/attempts.py", "attempts"),
+    ("duetto/runtime/attempt", "attempts"),
     ("duetto/authoring/", "attempts"),
     ("duetto/runtime/clock.py", "clocks"),
     ("duetto/runtime/runs.py", "starts and ends of runs"),

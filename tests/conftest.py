@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 
@@ -48,6 +49,14 @@ def the_loop_is_not_blocked(request: pytest.FixtureRequest, watch: BlockBuster) 
     watch.activate()
     yield
     watch.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def logs_are_told() -> Iterator[None]:
+    """Fail a test that leaves logging disabled: a later one would find nothing logged."""
+    yield
+    left, logging.root.manager.disable = logging.root.manager.disable, logging.NOTSET
+    assert left == logging.NOTSET, "logging was disabled, and is not enabled again"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

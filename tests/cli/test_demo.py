@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 import pytest
 
 from duetto.cli.ledgers import differences
-from duetto.cli.shop import Shop, ShopFailed
+from duetto.cli.shop import ENDS, Shop, ShopFailed
+from duetto.examples.shop import events
 from tests.cli.conftest import Project
 
 INVOICES = 300
@@ -29,12 +30,15 @@ def fewer(project: Project) -> str:
 
 
 @pytest.mark.slow
-def test_three_placements_do_the_same_though_one_is_killed(project: Project, fewer: str) -> None:
+def test_placements_and_events_do_the_same_though_one_is_killed(
+    project: Project, fewer: str
+) -> None:
     found = project.json("demo", "--orders", fewer)
     assert (found["ledgers_identical"], found["differences"]) == (True, [])
     first, second, third = found["placements"]
+    fourth = found["events"]
     for name in ("orders", "completed", "failed", "compensated", "steps"):
-        assert first[name] == second[name] == third[name], name
+        assert first[name] == second[name] == third[name] == fourth[name], name
     assert first["completed"] > 100
     assert [one["messages"] > 0 for one in (first, second, third)] == [False, True, True]
     killed = second["killed"]
@@ -45,7 +49,7 @@ def test_three_placements_do_the_same_though_one_is_killed(project: Project, few
     ElementTree.parse(project.folder / found["picture"])
     again = project.duetto("demo", "--orders", fewer).stdout  # it starts afresh
     assert "process killed (kill -9)" in again
-    assert "ledgers identical in all three: yes" in again
+    assert "ledgers identical in all four: yes" in again
 
 
 def test_a_folder_with_something_else_is_left_alone(project: Project, fewer: str) -> None:
@@ -101,6 +105,17 @@ def test_ledgers_differ_by_effects_and_by_the_order_of_undoing(
     found = differences([one, two])
     assert (not found) == same
     assert all("order 1" in line for line in found)
+
+
+def test_ledgers_by_events_have_other_keys(tmp_path: Path) -> None:
+    one = ledgers(tmp_path / "one", inventory=RESERVED)
+    two = ledgers(tmp_path / "two", inventory=[line.replace('"k"', '"l"') for line in RESERVED])
+    assert differences([one, two])
+    assert not differences([one, two], keyed=False)
+
+
+def test_the_ends_of_the_shop_by_events_are_its_own() -> None:
+    assert {*events.ENDS} == ENDS
 
 
 def test_no_effects_at_all_are_a_difference(tmp_path: Path) -> None:

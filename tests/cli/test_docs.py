@@ -9,6 +9,7 @@ import click
 import pytest
 
 from duetto.cli import door, exits
+from duetto.operations.requests import REQUESTS
 from tests.tidy.sources import ROOT
 
 PAGE = (ROOT / "docs/cli.md").read_text("utf-8")
@@ -64,6 +65,12 @@ def test_every_command_speaks_json_and_says_what_it_does() -> None:
     for name, command in ALL.items():
         assert {"--json", "--traceback"} <= {o for p in command.params for o in p.opts}, name
         assert command.help, name
+
+
+def test_every_request_of_the_socket_is_documented() -> None:
+    text = PAGE.partition("## The socket")[2]
+    for request in REQUESTS:
+        assert f"`{request.__name__.lower()}`" in text, request.__name__
 
 
 def test_the_exit_codes_are_those_of_the_page() -> None:

@@ -28,7 +28,7 @@ def test_its_tests_pass_and_its_workflow_runs(project: Project) -> None:
     assert {
         str(file.relative_to(project.folder)) for file in folder.rglob("*") if file.is_file()
     } == {*files}
-    assert "7 passed" in within(folder, "pytest", "-q", "-p", "no:cacheprovider")
+    assert "9 passed" in within(folder, "pytest", "-q", "-p", "no:cacheprovider")
     said = within(folder, "duetto", "run", "fulfil", "--input", "orders.jsonl")
     assert "completed    2" in said
     assert "failed       1   TooHeavy 1" in said

@@ -35,6 +35,8 @@ SPREAD_S = 0.2
 """A kill comes within this time after a process has begun bodies of its own."""
 EARLY_SHARE, EARLY_S = 0.2, 0.8
 """So many kills come while the process starts, opens its store and recovers."""
+LIFE_EFFECTS = 20
+"""So many effects an ordinary life has at least, however busy the machine is."""
 SHORT_LIVES_MAX = 2
 LONG_LIFE_EFFECTS = 120
 """After so many short lives one lasts for so many effects, twice those that can be in hand: a task
@@ -237,7 +239,7 @@ class Campaign:
             self._wait(process, self._random.random() * EARLY_S)
             return
         else:
-            self._wait_until_busy(process, begun)
+            self._wait_until_busy(process, begun, more=LIFE_EFFECTS)
         self._wait(process, self._random.random() * SPREAD_S)
 
 

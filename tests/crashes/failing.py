@@ -33,21 +33,31 @@ def die_at_all(
 
 
 def _mixed(random: Random) -> list[str]:
-    """Return all points but those of the end: deaths in recovery among the others, as they need
-    runs that another death left under way."""
-    recovery = [point for point in POINTS if "recovery" in point]
+    """Return all points but those of the end: at most two lives that may be short in a row, as
+    what is in hand at each of them is blamed in the end; none first, as recovery needs runs."""
     starts = [point for point in POINTS if "start" in point]
-    others = [point for point in POINTS if point not in (*recovery, *starts, *ENDING)]
+    others = [point for point in POINTS if point not in (*starts, *ENDING)]
     random.shuffle(others)
-    others += starts  # first, when there are orders that were never started
+    short = [point for point in others if _is_short(point)]
+    long = starts + [point for point in others if not _is_short(point)]
     found: list[str] = []
-    while others:
-        found.append(others.pop())
-        found += [recovery.pop()] if recovery and len(found) > 1 else []
-    return found + recovery
+    for done, point in enumerate(long):
+        share = slice(len(short) * done // len(long), len(short) * (done + 1) // len(long))
+        found += [point, *short[share]]
+    return found
+
+
+def _is_short(point: str) -> bool:
+    """Return whether a life may end at a point before most tasks in hand have."""
+    return _is_once(point) or any(word in point for word in SELDOM)
+
+
+def _is_once(point: str) -> bool:
+    """Return whether a point is reached once in a life."""
+    return "recovery" in point and "before a run" not in point
 
 
 def _count(point: str, random: Random) -> int:
-    if "before a run" not in point and "recovery" in point:
-        return 1  # reached once in a life
-    return random.randint(*(RARE if any(word in point for word in SELDOM) else OFTEN))
+    if _is_once(point):
+        return 1
+    return random.randint(*(RARE if _is_short(point) else OFTEN))

@@ -9,7 +9,7 @@ from duetto.kernel.fold import RunState
 from duetto.model.record import CommandEnded, Ended, Moved, Record, TaskEnded
 from duetto.model.token import OnUndo, task_key
 from duetto.model.view import GUEST, RUNNING, RunRow
-from duetto.runtime.attempts import UNDO_SUFFIX
+from duetto.runtime.attempt import UNDO_SUFFIX
 from duetto.store import Query
 from duetto.stores.sqlite import SqliteStore
 

@@ -13,8 +13,17 @@ from tests.tidy.sources import ROOT, Source, python_sources
 
 PAGE = (ROOT / "docs/limits.md").read_text("utf-8")
 NAMED = re.compile(r"^[A-Z][A-Z_]*_(MAX|MS|S|US)$")
-FOLDERS = ("authoring", "codecs", "kernel", "runtime", "invokers", "operations", "stores")
-FILES = ("app.py", "codec.py", "store.py", "cli/lines.py")
+FOLDERS = (
+    "authoring",
+    "brokers",
+    "codecs",
+    "kernel",
+    "runtime",
+    "invokers",
+    "operations",
+    "stores",
+)
+FILES = ("app.py", "broker.py", "codec.py", "store.py", "cli/lines.py")
 """What drawings, examples, tests and measurements allow themselves limits no user."""
 SHOWN = re.compile(r"_SHOWN_|SHOWN_MAX|SNIPPET_|DECIMALS_|HOUR_S|DAY_S|MINUTE_S|SECOND_MS")
 """How much of something is printed limits nobody."""

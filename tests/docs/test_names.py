@@ -28,6 +28,7 @@ from duetto import (
 from duetto.authoring.compiler import refusals
 from duetto.observer import Signal
 from duetto.operations import Handle, Operations
+from duetto.operations.events import EventOperations
 from tests.tidy.sources import ROOT
 
 DOCS = ROOT / "docs"
@@ -141,6 +142,13 @@ def test_the_operations_are_documented(kind: type) -> None:
     text = page("operations.md") + page("api.md")
     for name in members(kind) - {"home"}:
         assert f"`{name}(" in text, f"docs/operations.md has no `{name}`"
+
+
+def test_the_operations_on_events_are_documented() -> None:
+    calls = dict(re.findall(r"`(\w+)\(([^`]*)\)`", section(page("events.md"), "Operations")))
+    for name in members(EventOperations) - {"is_quiet"}:
+        taken = set(inspect.signature(getattr(EventOperations, name)).parameters) - {"self"}
+        assert set(re.findall(r"\w+", calls[name])) == taken, f"docs/events.md: `{name}`"
 
 
 def test_the_parameters_of_operations_are_documented() -> None:

@@ -164,6 +164,8 @@ async def test_what_is_unknown_here_parks_and_goes_on_when_it_is_back(
         assert "duetto runs resume r" in waiting.text
         assert app.operations.show("r").status == "running"
         assert deployment.signals.of(TokenParked)
+        [parked] = [fact for fact in app.operations.history("r") if fact.what == "parked"]
+        assert lost[0].rstrip("(") in parked.text
     module = deployment.module()
     async with deployment.app(module) as app:
         assert await app.operations.resume("r") == 1

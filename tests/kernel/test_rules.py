@@ -41,7 +41,7 @@ from duetto.model.effect import (
 from duetto.model.expression import Binary, Const, Display, Name, Symbol
 from duetto.model.message import Arrive, CancelPath, Command, Message, Reporting, name
 from duetto.model.placement import choreography, orchestration
-from duetto.model.record import CancelCame, Ended, InHand, Moved, Started
+from duetto.model.record import CancelCame, CommandEnded, Ended, InHand, Moved, Started
 from duetto.model.token import (
     Completed,
     Entry,
@@ -54,6 +54,7 @@ from duetto.model.token import (
     Parked,
     Stopped,
     Token,
+    Value,
     entries,
     task_key,
 )
@@ -400,3 +401,12 @@ def test_22_the_deaths_of_a_process_are_counted_until_its_token_moves() -> None:
     assert run.deaths == {"/": 3}
     fold.apply(run, Moved("/", NOW, "woken", Change(0, 1, OnTask(), at="a")))
     assert run.deaths == {}
+
+
+def test_22_and_of_a_command_until_it_ends() -> None:
+    run = state()
+    fold.apply(run, InHand("/", NOW, 1, 2, "a.charge"))
+    fold.apply(run, InHand("/", NOW, 1, 4, "a.charge", undo=True))
+    assert run.deaths == {("/", 1, False): 2, ("/", 1, True): 4}
+    fold.apply(run, CommandEnded("/", NOW, "a.charge", 1, 1, 0, Completed(Value(0, b""))))
+    assert run.deaths == {("/", 1, True): 4}

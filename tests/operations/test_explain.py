@@ -135,8 +135,9 @@ async def test_waiting_for_an_event_says_which_key_and_until_when(clock: StillCl
         clock.now += 960_000
         line = line_of(app, "approve", 0)
         assert text(app.operations, "order-3") == (
-            f"order-3 waits at scene.py:{line} for `Approved` with key 'order-3', "
-            "since 12:00:00Z (16 min); times out 13:00:00Z (in 44 min)."
+            f"order-3 waits at scene.py:{line} for `Approved` with key `order-3`, "
+            "since 12:00:00Z (16 min); 0 matching events kept; "
+            "times out 13:00:00Z (in 44 min)."
         )
 
 

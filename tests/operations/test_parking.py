@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from duetto import App, Retry, Service, Workflow, workflow
@@ -22,6 +24,7 @@ from tests.operations.scene import (
     depot,
     nap,
     only,
+    pick,
     rung,
     rung_back,
     sell,
@@ -92,11 +95,14 @@ async def test_a_compensation_has_no_value_to_be_skipped_with(stage: Stage) -> N
         assert app.operations.show("order-1").parked == 1
 
 
-async def test_a_cancel_does_not_unpark_a_compensation(stage: Stage) -> None:
+async def test_a_cancel_does_not_unpark_a_compensation(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
     async with shop() as app:
         await parked_on_refund(app, stage)
         await app.operations.cancel("order-1")
         assert app.operations.show("order-1").parked == 1
+        assert sum("is parked" in each.getMessage() for each in caplog.records) == 1
         await app.operations.resume("order-1")
         await app.operations.outcome("order-1")
         assert stage.calls[-2:] == ["refund tea 100", "unpick tea"]
@@ -208,6 +214,41 @@ async def test_a_value_of_another_type_is_refused_and_nothing_moves(
             await app.operations.skip("order-1", value=value)
         assert app.operations.show("order-1").parked == 1
         assert "skipped by an operator" not in told(app.operations, "order-1")
+
+
+async def test_a_value_that_its_variable_refuses_is_not_what_the_compensation_gets(
+    stage: Stage,
+) -> None:
+    """The task says nothing about its result, the variable does: refused there, nothing is kept."""
+    store, lent = MemoryStore(), Service("lent")
+
+    @lent.task()
+    async def lend(item: str) -> Any:
+        return len(item)
+
+    @lend.compensate
+    async def take_back(count: Any) -> None:
+        await stage.act("take_back", str(count))
+
+    @workflow
+    async def borrow(item: str) -> int:
+        count: int = await lend(item)
+        await pick(item)
+        return count
+
+    def library(*services: Service) -> App:
+        return App("library", services=services, workflows=[borrow], store=store)
+
+    stage.fail("pick", Soldout("none left"))
+    async with library(depot, without(lent, "lend")) as app:
+        await app.start_async(borrow, "tea", id="loan-1")
+        await app.operations.settled()
+    async with library(depot, lent) as app:
+        with pytest.raises(ValueRefused, match="A value of int"):
+            await app.operations.skip("loan-1", value="a few")
+        await app.operations.resume("loan-1")
+        await app.operations.outcome("loan-1")
+    assert stage.calls == ["pick tea", "take_back 3"]
 
 
 async def test_a_skip_survives_a_restart(stage: Stage) -> None:

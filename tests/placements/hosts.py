@@ -39,7 +39,8 @@ async def crash(host: Host) -> None:
 
 
 def revive(engine: Engine, dead: Host) -> Host:
-    """Start a host anew on the store of a dead one."""
+    """Start a host anew on the store of a dead one, which says that its owner died."""
+    dead.store.died = True
     host = Host(
         dead.store,
         dead.participants,

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from duetto import App, Service, context
-from duetto.broker import Acknowledge
-from duetto.brokers import InProcessBroker
-from duetto.brokers.in_process import Faults
+from duetto.broker import Acknowledge, Broker
+from duetto.brokers import Faults, InProcessBroker
 from duetto.examples.shop.orders import Line, Order
 from duetto.examples.shop.services import inventory, notifications, payments, shipping
 from duetto.examples.shop.workflow import fulfil
@@ -158,7 +157,7 @@ def shop(
     placement: str,
     *,
     faults: Faults | None = None,
-    broker: InProcessBroker | None = None,
+    broker: Broker | None = None,
 ) -> App:
     """Return the shop's app; its services are `apart` where that was called before."""
     folder.mkdir(exist_ok=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from duetto.brokers.in_process import Faults
+from duetto.brokers import Faults
+from duetto.stores.sqlite_broker import SqliteBroker
 from tests.placements.shop import (
     FAULTS,
     PLACEMENTS,
@@ -51,3 +52,18 @@ async def test_stores_apart_change_nothing(
     assert several == one
     assert found.histories() == expected.histories()
     assert set(found.keys) == set(expected.keys)
+
+
+@pytest.mark.parametrize("placement", [*PLACEMENTS, BY_TASK])
+async def test_a_broker_in_a_file_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, placement: str
+) -> None:
+    one, expected = await ended(tmp_path / "one", "orchestration")
+    apart(monkeypatch, tmp_path / "apart", SERVICES)
+    notebook, broker = Notebook(), SqliteBroker.open(tmp_path / "broker.sqlite")
+    async with shop(tmp_path / "apart", notebook, placement, broker=broker) as app:
+        several = await outcomes(app, mixed(ORDERS))
+    await broker.close()
+    assert several == one
+    assert notebook.histories() == expected.histories()
+    assert set(notebook.keys) == set(expected.keys)

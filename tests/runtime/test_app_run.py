@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 
 import pytest
@@ -29,3 +30,17 @@ def test_a_failed_run_shows_the_users_frames_and_the_cause() -> None:
     assert frames == ["test_a_failed_run_shows_the_users_frames_and_the_cause", "run"]
     assert isinstance(caught.value.__cause__, ValueError)
     assert "test_app_run.py" in caught.value.found
+
+
+@workflow
+async def double(amount: int) -> int:
+    return amount * 2
+
+
+async def _doubled() -> int:
+    async with App("till", services=[till], workflows=[double], store="memory:") as app:
+        return await app.run_async(double, 4)
+
+
+def test_a_run_that_waits_for_nothing_has_its_result() -> None:
+    assert asyncio.run(_doubled()) == 8

@@ -53,6 +53,16 @@ def by_order(found: Iterable[Effect]) -> Orders:
     }
 
 
+def without_keys(
+    orders: Orders,
+) -> dict[str, tuple[tuple[str, str | int | None], ...]]:
+    """Return what `by_order` does without keys, which name the run or the event."""
+    return {
+        order: tuple((operation, size) for operation, _, size in entries)
+        for order, entries in orders.items()
+    }
+
+
 def undone(found: Iterable[Effect]) -> Counter[tuple[str, ...]]:
     """Return which sequences of compensations there were, and for how many orders."""
     orders: dict[str, list[str]] = defaultdict(list)

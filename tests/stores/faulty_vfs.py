@@ -239,9 +239,9 @@ class FaultyOs:
 
 
 @contextmanager
-def faulty_disk() -> Generator[Disk]:
+def faulty_disk(disk: Disk | None = None) -> Generator[Disk]:
     """Put a disk under every store that is opened within, page checksums above it."""
-    disk = Disk()
+    disk = disk or Disk()
     vfs = FaultyVFS(disk)
     with pytest.MonkeyPatch.context() as patch:
         for module in (mark, opening):

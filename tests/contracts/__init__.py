@@ -1,0 +1,1 @@
+"""Topology, contracts, and what AsyncAPI says of them."""
