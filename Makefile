@@ -14,12 +14,12 @@ DOCS    := $(VENV)/.installed-docs
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test format lint types contracts unit quick fix bench crash kills fuzz docs wheel lock clean
+.PHONY: help demo test format lint types contracts unit quick fix bench crash kills simulate sabotage fuzz docs wheel lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(RUN) ## the shop under three placements, with a kill on the way
+demo: $(RUN) ## the shop under three placements and by events, with a kill on the way
 	$(BIN)/duetto demo
 
 # The parts -------------------------------------------------------------------------------------
@@ -58,13 +58,20 @@ fix: $(DEV) ## format, and mend what ruff can
 bench: $(DEV) ## the benchmarks, as a table
 	$(BIN)/python -m bench $(ARGS)
 
-kills: $(DEV) ## several hundred kill -9 at random instants and named points
+kills: $(DEV) ## the shop: several hundred kill -9 at random instants and named points
 	$(BIN)/python -m tests.kills $(ARGS)
 
-crash: kills ## the same
+crash: $(DEV) ## generated workflows on real files, killed on the way; RUNS=2000
+	$(BIN)/python -m tests.crashes $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
-fuzz: $(DEV) ## generated workflows in virtual time, then more examples; ARGS="--seeds 20000 --first 1"
-	$(BIN)/python -m tests.properties $(ARGS)
+simulate: $(DEV) ## one seed, every fault, every promise: SEEDS=N FIRST=F; SEED=N CLASS=C replays, shrinks and draws
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) \
+	  $(if $(FIRST),--first $(FIRST)) $(if $(CLASS),--class $(CLASS)) $(if $(JOBS),--jobs $(JOBS)) $(ARGS)
+
+sabotage: $(DEV) ## switch one guard off at a time: which promise notices, at which seed
+	$(BIN)/python -m tests.sabotage $(ARGS)
+
+fuzz: $(DEV) ## more examples for every property test
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest --timeout=0 -k property
 
 docs: $(DOCS) ## build the documentation into site/
