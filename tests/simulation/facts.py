@@ -131,7 +131,8 @@ class Facts:
                     self._end(path, record.step, record.error)
                 if isinstance(outcome, Stopped) or record.cause == "cancelled":
                     self.cancelled.setdefault(path, order)
-                if (store, path) in self._tombs:
+                # What ended as it began did so in its parent's record, before any cancel.
+                if (store, path) in self._tombs and record.cause != "began":
                     self.cancelled.setdefault(path, order)
                 self._start(path, at, order)
                 interrupted = not record.task and self._is_interrupt(record)

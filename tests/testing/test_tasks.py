@@ -104,19 +104,32 @@ def test_a_thread_that_does_not_end_ends_the_test(
 
     monkeypatch.setattr("duetto.testing.threads.THREAD_S_MAX", 0.05)
     monkeypatch.setattr(send, "body", hold)
-    with pytest.raises(Stuck, match=r"post\.send does not end"):
-        shop.run(sell, "kettle", 700)
-    gate.set()
+    try:
+        with pytest.raises(Stuck, match=r"post\.send does not end"):
+            shop.run(sell, "kettle", 700)
+    finally:
+        gate.set()
 
 
-def test_synchronous_bodies_share_a_thread_that_ends_with_the_test() -> None:
-    before = threading.active_count()
+def test_synchronous_bodies_share_a_thread_that_ends_with_the_test(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def note(item: str) -> str:
+        threads.append(threading.current_thread())
+        return item
+
+    monkeypatch.setattr(send, "body", note)
     with Stage() as stage:
         shop = AppFactory(stage)(app, resources=[Drawer()])
         shop.run(sell, "kettle", 700)
         shop.run(sell, "kettle", 800)
-        assert threading.active_count() == before + 1
-    assert threading.active_count() == before
+        first, second = threads
+        assert first is second
+        assert first is not threading.current_thread()
+        assert first.is_alive()
+    assert not first.is_alive()
 
 
 def test_a_mock_that_says_nothing_is_the_task(shop: AppUnderTest, duetto_tasks: TaskMocks) -> None:
