@@ -164,6 +164,19 @@ def test_letters_are_redriven_and_discarded_by_what_they_are(shop: Project) -> N
     assert shop.lines("deadletters", "list") == []
 
 
+def test_a_handler_handles_again_what_is_picked(shop: Project) -> None:
+    said = shop.duetto("events", "replay", "inventory.hold_stock", "--key", "a").stdout
+    assert "replay 1 of inventory.hold_stock: 1 event; no app runs here" in said
+    asyncio.run(run(shop.module))
+    assert len(shop.lines("events", "tail", "--topic", "Reserved")) == 1
+    shop.duetto("events", "replay", "inventory.hold_stock", "--key", "a", "--publish")
+    asyncio.run(run(shop.module))
+    assert len(shop.lines("events", "tail", "--topic", "Reserved")) == 2
+    nothing = shop.duetto("events", "replay", "inventory.hold_stock", "--until", "2020-01-01")
+    assert "nothing to replay" in nothing.stdout
+    assert "no handler" in shop.duetto("events", "replay", "@start.thank", code=4).stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

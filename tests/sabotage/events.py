@@ -18,6 +18,7 @@ from duetto.runtime.mailboxes import Mail, Mailbox
 from duetto.runtime.publishing import Origin, Publisher, origin_of
 from duetto.runtime.reaction import Reaction
 from duetto.runtime.reactions import Reactions
+from duetto.runtime.replays import Replay, Replays
 from tests.sabotage.switching import Guards
 
 GUARDS = Guards()
@@ -127,6 +128,46 @@ def suspect(original: Any, doubts: Doubts) -> None:
 @GUARDS.around(Reactions, "_refill", rule="33", kinds=FACTS)
 def room_again(original: Any, reactions: Reactions) -> None:
     """A handler that has paused, as there was no room, does not go on once there is."""
+
+
+# -- replay
+
+
+@GUARDS.around(Reactions, "_publish", rule="38", kinds=FACTS)
+def replay_private(original: Any, reactions: Reactions, reaction: Reaction, result: Any) -> None:
+    """What is handled once more publishes again, though nobody asked for that."""
+    held = reaction.held
+    reaction.held = replace(held, silent=False) if held is not None else None
+    original(reactions, reaction, result)
+    reaction.held = held
+
+
+@GUARDS.around(Reactions, "_replay_on", rule="38", kinds=FACTS)
+def replay_order(original: Any, reactions: Any) -> None:
+    """What is handled once more is taken up as it is put, whatever of its key is before it."""
+    letters: Any = reactions.letters
+
+    def first(key: str) -> None:
+        return None
+
+    letters.first = first
+    try:
+        original(reactions)
+    finally:
+        del letters.first
+
+
+@GUARDS.around(Replays, "page", rule="38", kinds=FACTS)
+def replay_named(original: Any, replays: Replays, limit: int) -> list[Held]:
+    """A row of a replay is named as the event is."""
+    return [replace(row, replay="") for row in original(replays, limit)]
+
+
+@GUARDS.around(Replays, "_put", rule="38", kinds=FACTS)
+def replay_goes_on(original: Any, replays: Any, replay: Replay) -> None:
+    """How far a replay has come is written after the rows that it has put."""
+    replays._replay = replay
+    replays._desk.after_commit(lambda: original(replays, replay))
 
 
 # -- runs

@@ -29,7 +29,6 @@ STANDING = {
     "34": "The simulator draws no windows yet.",
     "35": "The simulator draws no windows yet.",
     "36": "The simulator draws no windows yet.",
-    "38": "Replay is not built yet.",
 }
 """Rules, or parts of them, that hold because there is nothing that could do otherwise."""
 

@@ -14,12 +14,13 @@ import msgspec
 from msgspec import Struct
 
 from duetto.cli.command import Group, screen
-from duetto.cli.instants import instant
+from duetto.cli.instants import instant, since_ms
 from duetto.cli.project import about_an_app
 from duetto.cli.reach import Target, ask, asked
 from duetto.drawing import lineage_mermaid, lineage_svg, lineage_text
 from duetto.model.view import EventView, LetterView, LineageView
-from duetto.operations.events import Letters, Redriven
+from duetto.operations import Letters, Picked, Replayed
+from duetto.operations.events import Redriven
 from duetto.operations.requests import (
     AnyRequest,
     Discard,
@@ -32,6 +33,7 @@ from duetto.operations.requests import (
     Publish,
     Redrive,
     RedriveAll,
+    Replay,
 )
 
 EVENT_COLUMNS = ("name", "at", "topic", "key", "data")
@@ -140,6 +142,37 @@ def show_event(
         screen().line(f"{title:<12} {value}")
 
 
+@events.command()
+@click.argument("handler")
+@click.option("--topic", default="", help="Only events of this type.")
+@click.option("--key", default="", help="Only events of this key.")
+@click.option("--since", metavar="TIME", help="Published since: 2026-11-25T12:00, or 90m, 2d ago.")
+@click.option("--until", metavar="TIME", help="Published before.")
+@click.option("--publish", "publishes", is_flag=True, help="Publish again what it publishes.")
+@about_an_app
+def replay(
+    handler: str,
+    topic: str,
+    key: str,
+    since: str | None,
+    until: str | None,
+    publishes: bool,
+    app_name: str | None,
+    store: Path | None,
+) -> None:
+    """Let a handler handle events once more that it is done with; nobody else notices."""
+    picked = Picked(topic, key, since_ms(since), since_ms(until))
+
+    def told(answer: Any) -> str:
+        done = msgspec.convert(answer, Replayed)
+        if not done.count:
+            return "nothing to replay: no retained event fits"
+        events = "1 event" if done.count == 1 else f"{done.count:,} events"
+        return f"replay {done.number} of {handler}: {events}"
+
+    _act(Target(app_name, store), Replay(handler, picked, publishes), told)
+
+
 def _said(event: EventView) -> dict[str, str]:
     said = {
         "name": event.name,
@@ -236,7 +269,7 @@ def letter_or_all(command: Callable[..., Any]) -> Callable[..., Any]:
     return name(position(every(filtered(command))))
 
 
-class Picked(Struct, frozen=True):
+class Chosen(Struct, frozen=True):
     """What `redrive` and `discard` are about: one letter by its place, or all that fit."""
 
     name: str
@@ -273,7 +306,7 @@ def redrive(
 ) -> None:
     """Let a dead letter be handled again, mended or as it is; or all that fit."""
     target, asked_for = Target(app_name, store), Letters(handler, topic, key, reason)
-    Picked(name, position, every, asked_for).check()
+    Chosen(name, position, every, asked_for).check()
     if not every:
         _act(target, Redrive(name, position, data), lambda _: "1 letter is handled again")
         return
@@ -304,7 +337,7 @@ def discard(
 ) -> None:
     """Give a dead letter up, or all that fit; what waits behind it goes on."""
     target, asked_for = Target(app_name, store), Letters(handler, topic, key, reason)
-    Picked(name, position, every, asked_for).check()
+    Chosen(name, position, every, asked_for).check()
     if every:
         _act(target, DiscardAll(asked_for), lambda count: f"{_letters(count)} discarded")
     else:

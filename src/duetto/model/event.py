@@ -83,7 +83,7 @@ class Held(Struct, frozen=True, array_like=True):
     `ready` to be handled; `delayed` until `due` (ms since the epoch); `dead` until an operator
     mends it; `behind` an earlier one of its key. `mended` is the data as an operator changed it,
     beside the original. `position` orders what one handler holds; `replay` names the replay that
-    put it there.
+    put it there, and what a `silent` one publishes is left out.
     """
 
     position: int
@@ -96,3 +96,4 @@ class Held(Struct, frozen=True, array_like=True):
     mended: bytes = b""
     replay: str = ""
     since: int = 0
+    silent: bool = False

@@ -19,7 +19,9 @@ from duetto.runtime.consumer import Consumer
 from duetto.runtime.engine import Engine
 from duetto.runtime.events import HostEvents
 from duetto.runtime.kinds import Kind
-from duetto.runtime.publishing import Origin
+from duetto.runtime.publishing import PAGE, Origin
+from duetto.runtime.reactions import Reactions
+from duetto.runtime.replays import Picked
 from duetto.runtime.windows import Windows
 
 SHOWN_AT_ONCE_MAX = 200
@@ -53,6 +55,13 @@ class Redriven(Struct, frozen=True):
 
     count: int
     refused: dict[str, str] = {}
+
+
+class Replayed(Struct, frozen=True):
+    """The number of a replay, and how many events it is of; 0 and 0 where there are none."""
+
+    number: int
+    count: int
 
 
 class EventOperations:
@@ -285,6 +294,43 @@ class EventOperations:
                 refused[row.event.name] = str(error)
         await self._durable()
         return Redriven(count, refused)
+
+    async def replay(
+        self, handler: str, picked: Picked | None = None, *, publishes: bool = False
+    ) -> Replayed:
+        """Let a handler handle events once more that it is done with: those that are picked, all
+        that are retained unless said. Nobody else notices, unless it `publishes` again.
+
+        Raises NotFound, or NotAllowed where that is not a handler, one replay is under way, or a
+        log is in another process.
+        """
+        consumer, picked = self._consumer(handler), picked or Picked()
+        if not isinstance(consumer, Reactions):
+            raise NotAllowed(
+                f"{handler} cannot handle events once more.",
+                found=f"{handler}, which is no handler: it starts, wakes, or gathers",
+                expected="a function that is declared with `Service.on(…)`",
+                do="publish new events, which everybody takes",
+            )
+        if picked.topic and picked.topic not in consumer.topics:
+            raise NotFound.named("event", picked.topic, consumer.topics)
+        count = await self._done_by(consumer, picked)
+        number = consumer.replay(picked, publishes=publishes) if count else 0
+        await consumer.desk.durable()
+        return Replayed(number, count)
+
+    async def _done_by(self, consumer: Consumer, picked: Picked) -> int:
+        """Return how many of the picked events a consumer is done with; others run meanwhile."""
+        count = 0
+        for number, (lane, event) in enumerate(
+            (consumer.lanes.of((event.source, event.topic, event.lane)), event)
+            for events in self._hosts()
+            for event in logged(events, topics=consumer.topics, since=picked.since)
+        ):
+            count += event.seq <= lane.watermark and picked.fits(event)
+            if number % PAGE == PAGE - 1:
+                await asyncio.sleep(0)
+        return count
 
     async def discard(self, handler: str, position: int) -> None:
         """Give a dead letter up; what waits behind it goes on. Raises as `redrive` does."""

@@ -16,6 +16,7 @@ from duetto.errors import DuettoError, NotAllowed
 from duetto.operations.counts import Counts
 from duetto.operations.events import EventOperations, Letters
 from duetto.operations.operations import Operations
+from duetto.runtime.replays import Picked
 from duetto.store import Query
 
 REQUEST_BYTES_MAX = 1 << 20
@@ -118,6 +119,12 @@ class RedriveAll(Request, frozen=True):
     asked: Letters
 
 
+class Replay(Request, frozen=True):
+    handler: str
+    picked: Picked = Picked()
+    publishes: bool = False
+
+
 class Discard(Request, frozen=True):
     handler: str
     position: int
@@ -137,6 +144,7 @@ OfEvents = (
     | Letter
     | Redrive
     | RedriveAll
+    | Replay
     | Discard
     | DiscardAll
 )
@@ -212,6 +220,8 @@ async def _of_events(operations: EventOperations, request: OfEvents) -> object:
             return await operations.redrive(handler, position, data)
         case RedriveAll(asked):
             return await operations.redrive_all(asked)
+        case Replay(handler, picked, publishes):
+            return await operations.replay(handler, picked, publishes=publishes)
         case Discard(handler, position):
             return await operations.discard(handler, position)
         case DiscardAll(asked):

@@ -153,7 +153,7 @@ class Batches(Reactions):
             self._finish(member)
         for member in members:
             if self.running.get(self._order(member.event)) is member:
-                self._next(member.event)
+                self._next(member)
             else:
                 self.queued -= 1  # a later one of its key goes on
 

@@ -115,4 +115,4 @@ class Doubts:
         self._desk.schedule()
 
     def _name(self, reaction: Reaction) -> str:
-        return f"{MARKS}{reaction.handle.name}/{reaction.event.name}"
+        return f"{MARKS}{reaction.handle.name}/{reaction.name}"

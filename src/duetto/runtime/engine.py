@@ -12,7 +12,7 @@ from duetto.codec import Codec
 from duetto.errors import ConfigurationError
 from duetto.model.placement import Placement
 from duetto.observer import Observer
-from duetto.runtime.events import Choreography, HostEvents
+from duetto.runtime.events import Choreography, HostEvents, join_logs
 from duetto.runtime.host import Host
 from duetto.runtime.programs import Programs
 from duetto.runtime.runs import load, recover
@@ -116,6 +116,7 @@ class Engine:
                 self.events.append(HostEvents(host, self._choreography))
             self.programs.fetch_from(store.definition)
             self.hosts.append(host)
+        join_logs(self.events)
 
     def host_of(self, participant: str) -> Host:
         """Return the host of a participant."""

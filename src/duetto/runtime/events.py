@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 
 from msgspec import Struct
@@ -13,7 +13,7 @@ from duetto.broker import Acknowledge
 from duetto.errors import DuettoError, NotFound
 from duetto.kernel.fold import RunState
 from duetto.model.effect import Effect, Publish
-from duetto.model.event import Held
+from duetto.model.event import Event, Held
 from duetto.model.message import EventPage, Listen, Message
 from duetto.model.token import OnEvent, Token
 from duetto.runtime.batches import Batches
@@ -23,6 +23,7 @@ from duetto.runtime.feeds import Feeds
 from duetto.runtime.host import Host
 from duetto.runtime.intake import Intake
 from duetto.runtime.kinds import Kinds
+from duetto.runtime.lane import LaneKey
 from duetto.runtime.mailboxes import Mailbox
 from duetto.runtime.publishing import Origin, Publisher
 from duetto.runtime.reactions import Reactions
@@ -209,6 +210,20 @@ class HostEvents(Events):
         return found
 
 
+def join_logs(hosts: Collection[HostEvents]) -> None:
+    """Let handlers read the logs of all stores in one process."""
+    logs = {events.source: events.publisher for events in hosts}
+
+    def read(lane: LaneKey, after: int, limit: int) -> list[Event] | None:
+        source, topic, number = lane
+        return logs[source].read(topic, number, after, limit) if source in logs else None
+
+    for events in hosts:
+        for consumer in events.consumers.values():
+            if isinstance(consumer, Reactions):
+                consumer.replays.read = read
+
+
 def is_due(row: Held) -> bool:
     """Return whether a row is taken up without anybody's doing: now, or at its time."""
     return row.state == "ready" or (row.state == "delayed" and row.due > 0)
@@ -218,4 +233,4 @@ def _since(token: Token) -> int:
     return token.rest.since if isinstance(token.rest, OnEvent) else 0
 
 
-__all__ = ["MAILBOX", "START", "Choreography", "HostEvents"]
+__all__ = ["MAILBOX", "START", "Choreography", "HostEvents", "join_logs"]

@@ -32,14 +32,19 @@ class Reaction(Struct, eq=False):
         return self.held.attempts + 1 if self.held is not None else 1
 
     @property
+    def name(self) -> str:
+        """What names the event, and which time it is that it is handled."""
+        held = self.held
+        return f"{self.event.name}!{held.replay}" if held and held.replay else self.event.name
+
+    @property
     def context(self) -> TaskContext:
         """What the body may ask; the key is the same at every attempt."""
         if self.asked is None:
             event = self.event
-            replay = f"!{self.held.replay}" if self.held is not None and self.held.replay else ""
             self.asked = TaskContext(
                 task=self.handle.name,
-                key=f"{self.handle.name}:{event.name}{replay}",
+                key=f"{self.handle.name}:{self.name}",
                 run=event.correlation or event.name,
                 path="",
                 attempt=self.attempt,

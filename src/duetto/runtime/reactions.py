@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from duetto.authoring.handler import Handler
 from duetto.errors import DuettoError
-from duetto.model.event import Event, Held, State
+from duetto.model.event import Event, Held, State, lane_of
 from duetto.observer import EventFailed, HandlerPaused
 from duetto.runtime.consumer import Consumer, reason_of
 from duetto.runtime.desk import Desk
@@ -22,8 +22,9 @@ from duetto.runtime.doubts import Doubts
 from duetto.runtime.kinds import Kinds
 from duetto.runtime.lane import Lane
 from duetto.runtime.letters import HELD_MAX
-from duetto.runtime.publishing import Origin, Publisher, origin_of
+from duetto.runtime.publishing import PAGE, Origin, Publisher, origin_of
 from duetto.runtime.reaction import Reaction
+from duetto.runtime.replays import Picked, Replays
 from duetto.runtime.tasks import TaskHandle
 from duetto.runtime.timers import Timers
 
@@ -55,6 +56,7 @@ class Reactions(Consumer):
         self.running: dict[str, Reaction] = {}
         """By what orders them: the key, or the event's own name."""
         self.queued = 0
+        self.replays = Replays(desk, self.name)
         self._paused = False
 
     # -- taking
@@ -74,18 +76,19 @@ class Reactions(Consumer):
 
     @property
     def is_full(self) -> bool:
-        """Whether no more may be taken: of what is in memory, or of rows that are held."""
+        """Whether no more may be taken: of what is in memory, of rows that are held, or ahead of
+        what is replayed."""
         if len(self.letters) >= self.held_max:
             if not self._paused:
                 self._paused = True
                 self.desk.observer.note(HandlerPaused(self.name, len(self.letters)))
             return True
         self._paused = False
-        return self.queued >= self.queue_max
+        return self.queued >= self.queue_max or self.replays.is_under_way
 
     @property
     def idle(self) -> bool:
-        return not self.queued
+        return not self.queued and not self.replays.is_under_way
 
     def admit(self, event: Event, lane: Lane) -> None:
         """Begin with an event of a lane, or put it behind what is before it."""
@@ -108,7 +111,7 @@ class Reactions(Consumer):
     def _begin(self, event: Event, lane: Lane | None, held: Held | None) -> None:
         """Call the body, once what was written until now is durable."""
         reaction = Reaction(self.handle, event, lane, held, self._ended)
-        self.running[self._order(event)] = reaction
+        self.running[self._order(event, held)] = reaction
         if event.version > self.kinds.topic(event.topic).declared.version:
             reason = f"version {event.version} of {event.topic} is newer than is known here"
             self._keep(reaction, "delayed", reason=reason)
@@ -129,8 +132,10 @@ class Reactions(Consumer):
         """Make an event that kills its process a dead letter."""
         self._keep(reaction, "dead", reason=reason, attempts=reaction.attempt)
 
-    def _order(self, event: Event) -> str:
-        return event.key if self.handler.ordered and event.key else event.name
+    def _order(self, event: Event, held: Held | None = None) -> str:
+        if self.handler.ordered and event.key:
+            return event.key
+        return f"{event.name}!{held.replay}" if held is not None and held.replay else event.name
 
     # -- ending
 
@@ -164,7 +169,7 @@ class Reactions(Consumer):
         """Publish what a body returned, all of it or nothing."""
         values = self.handler.published(result)
         held = reaction.held
-        if held is not None and held.replay:
+        if held is not None and held.silent:
             return  # whoever listens has had it (PROTOCOL, rule 38)
         for value in values:
             self.kinds.of(value).pack(value)
@@ -179,7 +184,7 @@ class Reactions(Consumer):
         self._finish(reaction)
         if reaction.held is not None:
             self.letters.remove(reaction.held)
-        self._next(reaction.event)
+        self._next(reaction)
 
     def _finish(self, reaction: Reaction) -> None:
         if reaction.lane is not None:
@@ -219,7 +224,7 @@ class Reactions(Consumer):
         )
         self.letters.put(row)
         self._finish(reaction)
-        self.running.pop(self._order(event), None)
+        self.running.pop(self._order(event, held), None)
         self.queued -= 1
         for behind, lane in self.waiting.pop(event.key, ()):
             self.queued -= 1
@@ -230,9 +235,10 @@ class Reactions(Consumer):
             self.timers.arm(due, self.name, "", row.position)
         self._refill()
 
-    def _next(self, event: Event) -> None:
+    def _next(self, reaction: Reaction) -> None:
         """Go on with what comes behind an event that is done with."""
-        order = self._order(event)
+        event = reaction.event
+        order = self._order(event, reaction.held)
         self.running.pop(order, None)
         self.queued -= 1
         if self.handler.ordered and event.key:
@@ -259,7 +265,7 @@ class Reactions(Consumer):
     def due(self, position: int) -> None:
         """A row's time has come."""
         row = self.letters.get(position)
-        if row is None or row.state != "delayed" or self._order(row.event) in self.running:
+        if row is None or row.state != "delayed" or self._order(row.event, row) in self.running:
             return
         self._take_row(row)
 
@@ -273,20 +279,60 @@ class Reactions(Consumer):
                 row = replace(row, state="ready")  # the row as it is from now on
                 self.letters.put(row)
             is_first = self.letters.first(row.event.key) is row or not self.handler.ordered
-            if (is_first or not row.event.key) and self._order(row.event) not in self.running:
+            if (is_first or not row.event.key) and self._order(row.event, row) not in self.running:
                 self._take_row(row)
         self.read_on()
+        self._refill()
 
     def _refill(self) -> None:
         """Read on where events were left in the log, once there is room for many."""
-        if self.is_behind and self.queued <= self.queue_max // 2:
+        left = self.is_behind or self.replays.is_under_way
+        if left and self.queued <= self.queue_max // 2:
             self.desk.loop.call_soon(self._catch_up)
 
     def _catch_up(self) -> None:
-        if self.is_behind:
+        if self.replays.is_under_way:
+            self._replay_on()
+        elif self.is_behind:
             self.read_on()
 
+    def _replay_on(self) -> None:
+        """Put the next rows of a replay, as far as there is room, once no live event is in hand:
+        one that fails would come behind them."""
+        if self.desk.stopping or any(each.held is None for each in self.running.values()):
+            return
+        room = min(PAGE, self.held_max - len(self.letters))
+        if self.queued > self.queue_max // 2 or room < 1:
+            return
+        now = self.desk.clock.now_ms()
+        for new in self.replays.page(room):
+            key = new.event.key if self.handler.ordered else ""
+            is_first = not key or self.letters.first(key) is None
+            state: State = "ready" if is_first else "behind"
+            row = replace(new, position=self.letters.next_position(), state=state, since=now)
+            self.letters.put(row)
+            if is_first:
+                self._take_row(row)
+        self._refill()
+
     # -- operations
+
+    def replay(self, picked: Picked, *, publishes: bool) -> int:
+        """Handle events once more, of those below the watermarks; return the number of the replay.
+
+        What it publishes is left out unless it `publishes`. Raises NotAllowed.
+        """
+        watermarks = {
+            lane.key: lane.watermark
+            for lane in self.lanes
+            if not picked.key or lane.key[2] == self._lane_of(lane.key[1], picked.key)
+        }
+        number = self.replays.begin(picked, watermarks, publishes=publishes)
+        self.desk.after_commit(self._refill)
+        return number
+
+    def _lane_of(self, topic: str, key: str) -> int:
+        return lane_of(key, self.kinds.topic(topic).declared.lanes)
 
     def redrive(self, position: int, mended: bytes = b"") -> None:
         row = self.dead(position)
@@ -306,6 +352,6 @@ class Reactions(Consumer):
     def _go_on(self, row: Held) -> None:
         key = row.event.key if self.handler.ordered else ""
         is_first = not key or self.letters.first(key) is row
-        if is_first and self._order(row.event) not in self.running:
+        if is_first and self._order(row.event, row) not in self.running:
             self._take_row(row)
         self._refill()

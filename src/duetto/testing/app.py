@@ -16,7 +16,7 @@ from duetto.drawing.sequence import Chart
 from duetto.errors import ConfigurationError, StoreFailed
 from duetto.model.placement import Placement, hybrid, parse
 from duetto.model.view import Fact, LetterView, RunView, Waiting
-from duetto.operations import Letters, Operations
+from duetto.operations import Letters, Operations, Picked, Replayed
 from duetto.operations.counts import Counts
 from duetto.runtime.host import Host
 from duetto.testing.charted import ChartedApp, write
@@ -180,6 +180,13 @@ class AppUnderTest:
     def redrive(self, handler: str, position: int, data: str | None = None) -> None:
         """Let a dead letter be handled again, with other fields (JSON) where they are given."""
         self._complete(self.operations.events.redrive(handler, position, data))
+
+    def replay(
+        self, handler: str, picked: Picked | None = None, *, publishes: bool = False
+    ) -> Replayed:
+        """Let a handler handle events once more; `settle` lets it do so."""
+        events = self.operations.events
+        return self._complete(events.replay(handler, picked, publishes=publishes))
 
     def discard(self, handler: str, position: int) -> None:
         """Give a dead letter up; what waits behind it goes on."""

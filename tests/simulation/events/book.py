@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from duetto.model.event import Event, Held
+from duetto.runtime.replays import Replay
 from duetto.store import Batch, unseal
 from duetto.testing.simulation.events import CODEC, Body, EventWorld, answers
 from duetto.testing.simulation.events.kinds import CLASSES, MAILBOXES, Fact
@@ -28,11 +29,22 @@ MARKS_MAX = 3
 PLANS = {topic: CODEC.plan_for(cls) for topic, cls in CLASSES.items()}
 event_of = msgspec.msgpack.Decoder(Event).decode
 held_of = msgspec.msgpack.Decoder(Held).decode
+replay_of = msgspec.msgpack.Decoder(Replay).decode
 mark_of = msgspec.msgpack.Decoder(tuple[int, list[int]]).decode
 
 LaneKey = tuple[str, int]
 Taking = tuple[str, str]
-"""A consumer, and the name of an event."""
+"""A consumer, and the name of an event; of a replay, `name!number`."""
+
+
+def named(row: Held) -> str:
+    """Return what a row is about, in a taking."""
+    return f"{row.event.name}!{row.replay}" if row.replay else row.event.name
+
+
+def event_named(name: str) -> str:
+    """Return the name of the event of a taking."""
+    return name.partition("!")[0]
 
 
 class Known(Struct, frozen=True, eq=False):
@@ -67,6 +79,9 @@ class Book:
         self.done: dict[tuple[str, LaneKey], set[int]] = {}
         """What each consumer has behind it, of each lane: handled, or kept as a row of its own."""
         self.held: dict[Letter, Held] = {}
+        self.replays: dict[str, Replay] = {}
+        self.replayed: set[Taking] = set()
+        """What is to be handled once more."""
         self.over: dict[Taking, str] = {}
         """What is over for good: `handled` or `discarded`."""
         self.latest: list[Taking] = []
@@ -85,20 +100,31 @@ class Book:
     def data(self, consumer: str, name: str) -> Fact:
         """Return an event as a handler has it, mended where it was."""
         row = self.row(consumer, name)
-        known = self.known[name]
+        known = self.known[event_named(name)]
         return PLANS[known.event.topic].decode(row.mended) if row and row.mended else known.fact
 
     def row(self, consumer: str, name: str) -> Held | None:
         """Return the row by which an event is held."""
         for letter, row in self.held.items():
-            if letter.handler == consumer and row.event.name == name:
+            if letter.handler == consumer and named(row) == name:
                 return row
         return None
+
+    def ahead(self, consumer: str, name: str) -> Iterator[Held]:
+        """Yield the rows that an ordered handler has to be done with before one event."""
+        listening, own = self.listening[consumer], self.row(consumer, name)
+        key = self.known[event_named(name)].event.key
+        for letter, row in self.held.items():
+            is_before = own is None or row.position < own.position
+            same = letter.handler == consumer and row.event.key == key
+            if listening.ordered and key and same and is_before and row is not own:
+                yield row
 
     def earlier(self, consumer: str, known: Known) -> Iterator[Known]:
         """Yield the events of the lane and key that an ordered handler has to take before one."""
         listening = self.listening.get(consumer)
         if listening is not None and listening.ordered and known.event.key:
+            # Of a replay the rows say what comes first.
             for each in self.lanes[known.lane][: known.event.seq - 1]:
                 if each.event.key == known.event.key:
                     yield each
@@ -113,7 +139,7 @@ class Book:
     def begun(self, key: str, body: Body) -> None:
         """Hold a body that begins against what is durable."""
         handler, name = body.handler, body.name
-        known = self.known.get(name)
+        known = self.known.get(event_named(name))
         if known is None:
             raise Wrong(7, f"{handler} handles {name}, and its publication is not durable")
         if (handler, name) in self.over:
@@ -125,12 +151,17 @@ class Book:
             raise Wrong(8, f"{handler} handles {name}, which is a dead letter")
         if (given := self.data(handler, name)) != body.fact:
             raise Wrong(8, f"{handler} handles {body.fact}, in place of {given}")
+        for row in self.ahead(handler, name):
+            raise Wrong(6, f"{handler} handles {name} before {named(row)}, of its key")
         for each in self.earlier(handler, known):
             if (handler, each.event.name) not in self.over:
                 raise Wrong(6, f"{handler} handles {name} before {each.event.name}, of its key")
         listening = self.listening[handler]
         for other in self.world.ledger.running.values():
-            same = other.handler == handler and self.known[other.name].event.key == known.event.key
+            same = (
+                other.handler == handler
+                and self.known[event_named(other.name)].event.key == known.event.key
+            )
             if same and listening.ordered and known.event.key:
                 raise Wrong(6, f"{handler} handles {name} beside {other.name}, of its key")
 
@@ -144,6 +175,7 @@ class Book:
     def committed(self, batch: Batch) -> None:
         """Take in what has become durable, and hold it against what may."""
         self._marked(batch)
+        self._replayed(batch)
         fresh = [self._published(sealed) for *_, sealed in batch.events]
         self.latest = list(self._finished(batch))
         handled = self._rows(batch, self.latest)
@@ -163,6 +195,23 @@ class Book:
             if name.startswith("mark/"):
                 key = name.removeprefix("mark/").replace("/", ":", 1)
                 (self.marks.discard if sealed is None else self.marks.add)(key)
+
+    def _replayed(self, batch: Batch) -> None:
+        """Take in which events are to be handled once more."""
+        for name, sealed in batch.state.items():
+            if not name.startswith("replay/") or sealed is None:
+                continue
+            handler, replay = name.removeprefix("replay/"), replay_of(unseal(sealed))
+            before = self.replays.get(handler)
+            self.replays[handler] = replay
+            if before is not None and before.number == replay.number:
+                continue
+            if before is not None and before.spans:
+                raise Wrong(8, f"{replay} begins, and {before} is not done")
+            for span in replay.spans:
+                for known in self.lanes[span.topic, span.number][: span.last]:
+                    if replay.picked.key in ("", known.event.key):
+                        self.replayed.add((handler, f"{known.event.name}!{replay.number}"))
 
     def _published(self, sealed: bytes) -> Known:
         event = event_of(unseal(sealed))
@@ -205,8 +254,10 @@ class Book:
                 gone.append((letter, before))
                 continue
             row = held_of(unseal(sealed))
-            taking = (handler, row.event.name)
-            if before is None and taking not in news:
+            taking = (handler, named(row))
+            if before is None and row.replay:
+                self._hold_replayed(taking)
+            elif before is None and taking not in news:
                 raise Wrong(6, f"{taking} is kept, and was behind already")
             news.discard(taking)
             self._changed(letter, before, row)
@@ -224,7 +275,7 @@ class Book:
         for letter, row in gone:
             if row is None:
                 continue  # it came and went in one commit
-            taking = (letter.handler, row.event.name)
+            taking = (letter.handler, named(row))
             if row.state == "dead":
                 if letter not in self.world.operator.discarded:
                     raise Wrong(8, f"the dead letter {taking} is gone, and nobody gave it up")
@@ -238,7 +289,7 @@ class Book:
             yield taking
 
     def _place(self, taking: Taking) -> tuple[str, str, int, int]:
-        event = self.known[taking[1]].event
+        event = self.known[event_named(taking[1])].event
         return taking[0], event.topic, event.lane, event.seq
 
     def _end(self, taking: Taking, how: str) -> None:
@@ -246,9 +297,17 @@ class Book:
             raise Wrong(6, f"{taking} is {how}, and was {self.over[taking]} before")
         self.over[taking] = how
 
+    def _hold_replayed(self, taking: Taking) -> None:
+        """A row of a replay is asked for, and is put once."""
+        rows = [(letter.handler, named(row)) for letter, row in self.held.items()]
+        if taking not in self.replayed:
+            raise Wrong(8, f"{taking} is kept, and nobody asked for it once more")
+        if taking in self.over or taking in rows:
+            raise Wrong(2, f"{taking} is put twice into the rows of its handler")
+
     def _changed(self, letter: Letter, before: Held | None, row: Held) -> None:
         """Hold a row against its cause."""
-        taking = (letter.handler, row.event.name)
+        taking = (letter.handler, named(row))
         revived = before is not None and before.state == "dead" and row.state != "dead"
         if revived and letter not in self.world.operator.redriven:
             raise Wrong(8, f"{taking} was dead, is {row.state}, and nobody redrove it")
@@ -278,7 +337,7 @@ class Book:
 
     def _handled(self, consumer: str, name: str) -> list[Fact]:
         """Hold what was handled against its body; return the answers."""
-        known, ledger = self.known[name], self.world.ledger
+        known, ledger = self.known[event_named(name)], self.world.ledger
         ended = ledger.ended.get(f"{consumer}:{name}", [])
         done = next((body for body in reversed(ended) if not body.how), None)
         if done is None:
@@ -286,6 +345,8 @@ class Book:
         for each in self.earlier(consumer, known):
             if (consumer, each.event.name) not in self.over:
                 raise Wrong(6, f"{consumer} has handled {name} before {each.event.name}")
+        if (consumer, name) in self.replayed:
+            return []  # who listens has had it
         return answers(self.listening[consumer], done.fact)
 
     def _hold_answers(self, batch: Batch, fresh: list[Known], answered: dict[str, str]) -> None:
@@ -318,6 +379,9 @@ class Book:
                     done = self.done.get((consumer, lane), set())
                     if len(done) < len(known):
                         yield f"{consumer} has {sorted(done)} of {len(known)} of {lane}"
+        for handler, replay in self.replays.items():
+            if replay.spans and not self.is_paused(handler):
+                yield f"{handler} has still to replay {replay.spans}"
         for letter, row in self.held.items():
             if row.state in ("ready", "delayed"):
                 yield f"{letter} is {row.state}: {row.reason}"
@@ -341,7 +405,10 @@ class Book:
 
     def all_taken(self) -> None:
         """Every event is over or held, for all who listen and have room. Raises Wrong."""
-        rows = {(letter.handler, row.event.name) for letter, row in self.held.items()}
+        rows = {(letter.handler, named(row)) for letter, row in self.held.items()}
+        for taking in self.replayed:
+            if taking not in self.over and taking not in rows and not self.is_paused(taking[0]):
+                raise Wrong(8, f"{taking} was to be handled once more, and is not")
         for name, known in self.known.items():
             for consumer, topics in self.consumers.items():
                 taking = (consumer, name)

@@ -32,6 +32,7 @@ class EventCounts:
         self.totals["handled"] += sum(how == "handled" for how in book.over.values())
         self.totals["discarded"] += sum(how == "discarded" for how in book.over.values())
         self.totals["crashes"] += world.machine.boots - 1
+        self.totals["replayed"] += len(book.replayed)
         self.totals["redriven"] += len(world.operator.redriven)
 
     def merge(self, other: EventCounts) -> None:

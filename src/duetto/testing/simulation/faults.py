@@ -332,6 +332,14 @@ class OperatorDiscards(Struct, frozen=True, tag=True):
     at_ms: float
 
 
+class OperatorReplays(Struct, frozen=True, tag=True):
+    """A handler, counted from 0, handles events once more: those of a key, or all."""
+
+    at_ms: float
+    handler: int
+    key: str = ""
+
+
 CommitFault = (
     CommitLost
     | CommitUnanswered
@@ -375,6 +383,7 @@ Fault = (
     | ClockJumps
     | OperatorFault
     | LetterFault
+    | OperatorReplays
 )
 """Everything that a scenario may contain."""
 

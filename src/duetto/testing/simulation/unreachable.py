@@ -57,6 +57,7 @@ UNREACHABLE: tuple[Unreachable, ...] = (
         ("OperatorRedrives", "OperatorDiscards"),
         TOKENS,
     ),
+    Unreachable("only handlers handle events once more", ("OperatorReplays",), TOKENS),
     Unreachable(
         "handlers and mailboxes are simulated in one store, where nothing is placed",
         (),

@@ -183,4 +183,7 @@ class _Dice:
         random, at_ms = self.random, self.misfortune.instant_ms()
         if random.random() < 0.3:
             return faults.OperatorDiscards(at_ms)
+        if random.random() < 0.4:
+            key = random.choice(("", *self.keys))
+            return faults.OperatorReplays(at_ms, random.randrange(4), key)
         return faults.OperatorRedrives(at_ms, random.random() < 0.5, random.random() < 0.5)

@@ -15,11 +15,12 @@ from duetto.model.message import Message
 from duetto.observer import LetterKept, Observer, Signal
 from duetto.operations.operations import Operations
 from duetto.runtime.engine import Engine
-from duetto.runtime.events import Choreography, HostEvents
+from duetto.runtime.events import Choreography, HostEvents, join_logs
 from duetto.runtime.host import Host
 from duetto.runtime.kinds import Kinds
 from duetto.runtime.programs import Programs
 from duetto.runtime.reactions import Reactions
+from duetto.runtime.replays import Picked
 from duetto.runtime.tasks import TaskHandle
 from duetto.store import Batch
 from duetto.testing.simulation.asking import ask
@@ -35,6 +36,7 @@ from duetto.testing.simulation.faults import (
     Fault,
     LetterFault,
     NodePauses,
+    OperatorReplays,
     TaskFault,
     TaskHangs,
     TaskKills,
@@ -141,6 +143,7 @@ class EventWorld:
             {"kindle": ("", "Spark")},
         )
         self.events = HostEvents(host, app)
+        join_logs([self.events])
         for consumer in self.events.consumers.values():
             if self.given.room and isinstance(consumer, Reactions):
                 consumer.held_max = consumer.queue_max = self.given.room
@@ -156,7 +159,7 @@ class EventWorld:
 
     def strike(self, fault: Fault, machine: Machine | None = None) -> None:
         """Note that a fault strikes, and whom."""
-        works = self.ledger.running or isinstance(fault, LetterFault)
+        works = self.ledger.running or isinstance(fault, LetterFault | OperatorReplays)
         nodes = (HANDLER,) if works else ()
         host = self.machine.host
         waits = host is not None and any(run.tokens for run in host.runs.values())
@@ -184,6 +187,8 @@ class EventWorld:
                 self._at(at_ms, self._pause, fault)
             case ClockJumps(at_ms=at_ms):
                 self._at(at_ms, self._jump, fault)
+            case OperatorReplays(at_ms=at_ms):
+                self._at(at_ms, self._replay, fault)
             case _ if isinstance(fault, LetterFault):
                 self._at(fault.at_ms, self.operator.act, fault)
             case _:
@@ -192,6 +197,16 @@ class EventWorld:
     def _pause(self, fault: NodePauses) -> None:
         self.strike(fault)
         self.machine.pause(fault.for_ms)
+
+    def _replay(self, fault: OperatorReplays) -> None:
+        """Let a handler handle again what it has behind it."""
+        operations, handlers = self.operations(), self.given.handlers
+        if operations is None:
+            self._at(AGAIN_S * 1000, self._replay, fault)
+        elif handlers:
+            name = handlers[fault.handler % len(handlers)].qualified
+            ask(operations.events.replay(name, Picked(key=fault.key)), lambda _: None)
+            self.strike(fault)
 
     def _jump(self, fault: ClockJumps) -> None:
         self.strike(fault)
