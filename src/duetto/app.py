@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, TypeVar, TypeVarTuple, cast
@@ -471,12 +472,22 @@ class App:
 
     # -- events
 
-    async def publish_async(self, event: object) -> str:
+    async def publish_async(
+        self,
+        event: object,
+        *,
+        correlation: str = "",
+        trace: str = "",
+        deadline: datetime | None = None,
+    ) -> str:
         """Publish an event; return its name once it is durable.
 
-        Raises ConfigurationError for what is no event, ValueRefused for one that cannot be kept.
+        What follows carries on what it belongs to, a W3C `traceparent`, and a deadline. Raises
+        ConfigurationError for what is no event, ValueRefused for one that cannot be kept.
         """
-        return await self.operations.events.publish(event)
+        return await self.operations.events.publish(
+            event, correlation=correlation, trace=trace, deadline=deadline
+        )
 
     def publish(self, event: object) -> str:
         """Publish an event in an event loop of its own; it is handled when the app runs next."""

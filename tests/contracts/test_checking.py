@@ -53,6 +53,16 @@ def test_a_required_field_breaks_who_reads_now(compatibility: Compatibility, bre
         assert verdict.harms == ("stock.hold, mail.thank cannot read what shop.sell sent as v1",)
 
 
+def test_what_an_upcaster_reads_breaks_nobody_who_reads_now() -> None:
+    upcasting = placed(2, a=TEXT, b=TEXT)
+    upcasting.about["upcasts"] = [1]
+    assert check([upcasting], [V1]).is_compatible
+    assert not check([V3], [V1]).is_compatible
+    rekeyed = placed(2, key="b", a=TEXT, b=TEXT)
+    rekeyed.about["upcasts"] = [1]
+    assert not check([rekeyed], [V1]).is_compatible
+
+
 def test_a_removed_field_breaks_who_is_deployed() -> None:
     [verdict] = check([V3], [V2], "forward").verdicts
     assert verdict.harms == (

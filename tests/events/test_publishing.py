@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
-from duetto import App, Retry, Service, emit, event, workflow
+from duetto import App, Retry, Service, TaskContext, context, emit, event, workflow
 from duetto.errors import ConfigurationError, ValueRefused
 from duetto.model.event import HOPS_MAX, lane_of, place_of
 from duetto.runtime.reactions import Reactions
+from duetto.store import Query
 from duetto.stores.memory import MemoryStore
 from duetto.testing import AppFactory, AppUnderTest
 from tests.events import newer
@@ -26,6 +28,26 @@ class Told(msgspec.Struct, frozen=True):
 @event(key="n")
 class Again(msgspec.Struct, frozen=True):
     n: int
+
+
+@event(key="n")
+class Passed(msgspec.Struct, frozen=True):
+    n: int
+
+
+@event(key="n")
+class Round(msgspec.Struct, frozen=True):
+    n: int
+
+
+@workflow(start_on=Again)
+async def pass_further(again: Again) -> None:
+    emit(Passed(again.n))
+
+
+@workflow(start_on=Round)
+async def pass_round(round: Round) -> None:
+    emit(Round(round.n + 1))
 
 
 @dataclass
@@ -121,6 +143,51 @@ async def published(app: App, event: object) -> None:
     async with app:
         await app.publish_async(event)
         await app.operations.events.quiet()
+
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+async def test_what_follows_carries_on_what_it_belongs_to() -> None:
+    """Over a handler, a run that its event starts, what that emits, and a handler again."""
+    asked: list[TaskContext] = []
+    desk = Service("desk")
+
+    @desk.on(Told)
+    async def pass_on(told: Told) -> Again:
+        return Again(told.n)
+
+    @desk.on(Passed)
+    async def hear_of_it(passed: Passed) -> None:
+        asked.append(context())
+
+    until = datetime(2099, 1, 1, tzinfo=UTC)
+    app = App("desk", services=[desk], workflows=[pass_further], store=MemoryStore())
+    async with app:
+        events = app.operations.events
+        first = await events.publish(Told(1), correlation="c", trace=TRACE, deadline=until)
+        await app.operations.settled()
+        await events.quiet()
+        assert [(each.run, each.trace, each.deadline) for each in asked] == [("c", TRACE, until)]
+        assert {node.what for node in events.lineage(first).nodes} == {
+            *("Told", "Again", "pass_further", "Passed")
+        }
+        [run] = app.operations.list()
+        assert len(events.lineage(run.id).nodes) == 4
+        with pytest.raises(ValueRefused, match="trace context"):
+            await events.publish(Told(1), trace="00-1-2-3")
+
+
+async def test_a_cycle_through_runs_has_an_end() -> None:
+    app = App("cycle", workflows=[pass_round], store=MemoryStore())
+    async with app:
+        await app.publish_async(Round(0))
+        await app.operations.settled()
+        await app.operations.events.quiet()
+        await app.operations.settled()
+        [letter] = app.operations.events.letters()
+        assert "follows from too many others" in letter.reason
+        assert len(app.operations.list(Query(limit=1000))) == HOPS_MAX
 
 
 def test_a_handler_that_holds_too_much_pauses(

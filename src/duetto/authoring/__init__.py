@@ -8,6 +8,7 @@ from duetto.authoring.resources import resource
 from duetto.authoring.retry import Retry
 from duetto.authoring.service import Service
 from duetto.authoring.task import Task
+from duetto.authoring.upcast import upcast
 from duetto.authoring.window import Window
 from duetto.authoring.workflow import Workflow, workflow
 
@@ -30,4 +31,5 @@ __all__ = [
     "saga",
     "timeout",
     "event",
+    "upcast",
 ]

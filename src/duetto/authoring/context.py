@@ -20,6 +20,9 @@ def keep_nothing(value: object) -> None:
 class TaskContext:
     """The run, path and idempotency key of a call, its attempt, deadline and cancel notice.
 
+    `trace` is the W3C `traceparent` that a handler's event carries, "" for none; `run` is then
+    what the event belongs to.
+
     A cancel is a notice, never a kill: what a body did and did not do must be known (it is then
     undone). A long body looks at `cancelled`, or awaits `wait_cancelled()`, and ends early.
     """
@@ -34,6 +37,7 @@ class TaskContext:
         "path",
         "run",
         "task",
+        "trace",
     )
 
     def __init__(
@@ -45,9 +49,11 @@ class TaskContext:
         path: str = "/",
         attempt: int = 1,
         deadline_ms: int = 0,
+        trace: str = "",
         report: Report = keep_nothing,
     ) -> None:
         self.task, self.key, self.run, self.path = task, key, run, path
+        self.trace = trace
         self.attempt, self.deadline_ms = attempt, deadline_ms
         self._report = report
         self._cancelled = False

@@ -156,6 +156,7 @@ def changed(token: Token, change: Change) -> Token:
         change.rest,
         change.cancelled,
         token.depth,
+        token.origin,
     )
 
 

@@ -93,6 +93,7 @@ def _child(walk: Walk, index: int, region: int, arguments: tuple[Any, ...]) -> T
         frames=SAGA if saga else (),
         rest=Ready(),
         depth=walk.token.depth,
+        origin=walk.token.origin,
     )
 
 
@@ -109,7 +110,9 @@ def _call(walk: Walk, node: Call) -> None:
     walk.step += 1
     child = root(callee, child_path(walk.token.path, walk.step, 0), walk.at, variables)
     walk.rest = OnChildren(1, 1)
-    walk.effects.append(Fork((replace(child, depth=walk.token.depth + 1),)))
+    walk.effects.append(
+        Fork((replace(child, depth=walk.token.depth + 1, origin=walk.token.origin),))
+    )
 
 
 def root(program: Program, path: str, at: str, variables: dict[str, Value]) -> Token:

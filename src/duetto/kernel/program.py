@@ -251,6 +251,7 @@ class Program:
             token.rest,
             token.cancelled,
             token.depth,
+            token.origin,
         )
 
     def place(self, error: Error, line: int) -> Error:

@@ -67,6 +67,7 @@ def straight(
             ON_TASK,
             False,
             token.depth,
+            token.origin,
         ),
         Change(task.next, step, ON_TASK, writes, None, kept, added, hop, at),
         (CallTask(node.task, step, args, {}, b"", 1, 0, 0, True, stored),),

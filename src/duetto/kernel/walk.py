@@ -158,6 +158,7 @@ class Walk(Struct, eq=False):
             rest,
             self.cancelled,
             old.depth,
+            old.origin,
         )
         change = Change(
             self.node,

@@ -50,6 +50,30 @@ class Event(Struct, frozen=True, array_like=True):
         return f"{self.source}/{self.topic}/{self.lane}:{self.seq}"
 
 
+class Origin(Struct, frozen=True, array_like=True):
+    """What an event, or a run, follows from; `causation` names the event or the run."""
+
+    correlation: str = ""
+    causation: str = ""
+    hops: int = 0
+    deadline: int = 0
+    trace: str = ""
+    stamp: int | None = None
+    """Of the event that it follows from, where that happened at a time: it is passed on."""
+
+
+def origin_of(event: Event) -> Origin:
+    """Return the origin of what is published in answer to an event."""
+    return Origin(
+        event.correlation or event.name,
+        event.name,
+        event.hops + 1,
+        event.deadline,
+        event.trace,
+        event.stamp if event.time else None,
+    )
+
+
 class Place(Struct, frozen=True):
     """The parts of an event's name."""
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from duetto.model.definition import DYNAMIC
+from duetto.model.event import Origin
 
 ROOT = "/"
 """The path of a run's first token."""
@@ -188,6 +189,7 @@ class Token(Struct, frozen=True, array_like=True):
     `definition` is the digest and `region` the index of what it walks. `at` is its participant,
     `hop` counts its moves, `reply_to` is where its parent rests. `step` counts its awaiting
     nodes; with run and path it names the keys of tasks. `depth` counts the calls around it.
+    `origin` is that of the event which started the run, if one did: it is passed on.
     """
 
     path: str
@@ -204,6 +206,7 @@ class Token(Struct, frozen=True, array_like=True):
     rest: Rest = Ready()
     cancelled: bool = False
     depth: int = 0
+    origin: Origin | None = None
 
 
 class Completed(Struct, frozen=True, array_like=True, tag="c"):

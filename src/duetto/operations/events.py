@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from heapq import nlargest
 from typing import Any, cast
 
 import msgspec
 from msgspec import Struct
 
+from duetto.authoring.window import ms_of
 from duetto.errors import DuettoError, NotAllowed, NotFound, ValueRefused
 from duetto.model.event import Event, Held, place_of
 from duetto.model.view import EventView, LetterView, LineageView, WindowView
@@ -26,6 +29,9 @@ from duetto.runtime.windows import Windows
 
 SHOWN_AT_ONCE_MAX = 200
 """Windows that are shown in one commit: more would stop the loop."""
+
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""The header of W3C's Trace Context, section 3.2."""
 
 QUIET_S = 0.01
 """How long until it is looked again whether all is quiet."""
@@ -72,13 +78,30 @@ class EventOperations:
 
     # -- publishing
 
-    async def publish(self, value: object, *, correlation: str = "", trace: str = "") -> str:
+    async def publish(
+        self,
+        value: object,
+        *,
+        correlation: str = "",
+        trace: str = "",
+        deadline: datetime | None = None,
+    ) -> str:
         """Publish an event; return its name once it is durable.
 
+        What follows from it carries on what is given: what it belongs to (its own name unless
+        given), a W3C `traceparent`, and when all of it comes too late, which handlers are told.
         Raises ConfigurationError for what is no event, ValueRefused for one that cannot be kept.
         """
         host = self._home.host
-        event = self._home.publisher.publish(value, Origin(correlation=correlation, trace=trace))
+        if trace and not TRACEPARENT.fullmatch(trace):
+            raise ValueRefused(
+                "A trace context does not fit.",
+                found=trace[:100],
+                expected="a W3C `traceparent`: 00-<32 hex digits>-<16 hex digits>-01",
+            )
+        until = ms_of(deadline) if deadline is not None else 0
+        origin = Origin(correlation=correlation, deadline=until, trace=trace)
+        event = self._home.publisher.publish(value, origin)
         await host.durable()
         return event.name
 
@@ -212,12 +235,13 @@ class EventOperations:
             event.at,
             event.correlation,
             event.causation,
-            self._shown(event.topic, event.data),
+            self._shown(event.topic, event.data, event.version),
         )
 
-    def _shown(self, topic: str, data: bytes) -> Any:
+    def _shown(self, topic: str, data: bytes, version: int | None = None) -> Any:
         try:
-            live = self._home.kinds.topic(topic).load(data)
+            kind = self._home.kinds.topic(topic)
+            live = kind.original(data, kind.declared.version if version is None else version)
         except DuettoError as unfit:
             return _raw(data, unfit)
         return msgspec.to_builtins(live, str_keys=True, enc_hook=_dumped)

@@ -7,6 +7,7 @@ of the event, then that of each run which the events so far led to.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
@@ -24,6 +25,9 @@ from duetto.runtime.events import START
 from duetto.runtime.reactions import Reactions
 from duetto.runtime.starting import run_id
 from duetto.store import Query
+
+PATH = re.compile(r"(/|(/\d+\[\d+\])+)$")
+"""The path of a token, behind the id of its run."""
 
 LINEAGE_MAX = 1_000
 """Events and runs of one lineage: nobody reads more, and each costs a look into the store."""
@@ -102,12 +106,15 @@ class _Finder:
     # -- forwards
 
     def _descend(self, name: str) -> None:
-        families, seen, since = {self._family(name)}, set[str](), self._nodes[name].at
+        # A run that an event started passes the family of that event on.
+        families, seen = {self._family(each) for each in self._nodes} | {name}, set[str]()
+        since = self._nodes[name].at
         followers: defaultdict[str, list[str]] = defaultdict(list)
         while fresh := families - seen:
             seen |= fresh
             for event in self._log(since=since):
-                if (event.correlation or event.name) in fresh and (cause := _cause(event)):
+                cause = _cause(event)
+                if cause and ((event.correlation or event.name) in fresh or cause in fresh):
                     self._items[event.name] = event
                     followers[cause].append(event.name)
             families |= self._walk(name, followers)
@@ -256,10 +263,9 @@ class _Finder:
 
 def _cause(event: Event) -> str:
     """Return what an event follows from: the name of an event, or the id of a run."""
-    run = event.correlation
-    if run and place_of(event.causation) is None and event.causation.startswith(f"{run}/"):
-        return run
-    return event.causation
+    if place_of(event.causation) is not None:
+        return event.causation
+    return PATH.sub("", event.causation)
 
 
 def _state(row: Held) -> str:

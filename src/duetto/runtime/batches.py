@@ -39,6 +39,7 @@ class Joint(Reaction, eq=False):
                 path="",
                 attempt=1,
                 deadline_ms=last.deadline_ms,
+                trace=last.trace,
             )
         return self.asked
 
@@ -71,7 +72,7 @@ class Batches(Reactions):
         before = self.running.get(key) if key else None
         if before is None or not any(each is before for each, _ in self._gathered):
             return False
-        if event.version > self.kinds.topic(event.topic).declared.version:
+        if not self.kinds.topic(event.topic).knows(event.version):
             return False
         try:
             live = self.kinds.load(event)

@@ -104,6 +104,11 @@ class Consumer:
 def _tell_nobody() -> None: ...
 
 
+def unknown_version(event: Event) -> str:
+    """Return why an event waits for a deploy (PROTOCOL, rule 30)."""
+    return f"version {event.version} of {event.topic} is newer than is known here"
+
+
 def reason_of(error: BaseException, told: Error) -> str:
     """Return an error in a line, with what was found where it is one of Duetto's own."""
     found = f" found {error.found}" if isinstance(error, DuettoError) and error.found else ""

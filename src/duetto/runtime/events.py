@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from duetto.authoring.handler import Handler
 from duetto.authoring.window import WindowFunction
@@ -22,7 +23,7 @@ from duetto.runtime.doubts import Doubts
 from duetto.runtime.feeds import Feeds
 from duetto.runtime.host import Host
 from duetto.runtime.intake import Intake
-from duetto.runtime.kinds import Kinds
+from duetto.runtime.kinds import Kind, Kinds
 from duetto.runtime.lane import LaneKey
 from duetto.runtime.mailboxes import Mailbox
 from duetto.runtime.publishing import Origin, Publisher
@@ -77,7 +78,7 @@ class HostEvents(Events):
         for workflow, (home, topic) in app.started.items():
             if home in host.participants:
                 kind = self.kinds.topic(topic)
-                self._add_intake(START + workflow, topic, Starter(host, workflow, kind))
+                self._add_intake(START + workflow, kind, Starter(host, workflow, kind))
         self.feeds = Feeds(host, self.publisher, self.consumers)
         self._elsewhere = sorted(app.participants - host.participants)
         for consumer in self.consumers.values():
@@ -105,12 +106,12 @@ class HostEvents(Events):
 
     def _add_mailbox(self, topic: str) -> None:
         if topic not in self.mailboxes:
-            mailbox = Mailbox(self.host, self.host, self.kinds.topic(topic))
-            self.mailboxes[topic] = mailbox
-            self._add_intake(MAILBOX + topic, topic, mailbox)
+            kind = self.kinds.topic(topic)
+            self.mailboxes[topic] = mailbox = Mailbox(self.host, self.host, kind)
+            self._add_intake(MAILBOX + topic, kind, mailbox)
 
-    def _add_intake(self, name: str, topic: str, taker: Mailbox | Starter) -> None:
-        self.consumers[name] = Intake(self.host, name, topic, taker, publisher=self.publisher)
+    def _add_intake(self, name: str, kind: Kind, taker: Mailbox | Starter) -> None:
+        self.consumers[name] = Intake(self.host, name, kind, taker, publisher=self.publisher)
 
     def count_deaths(self) -> None:
         self._doubts.count()
@@ -144,7 +145,7 @@ class HostEvents(Events):
         for effect in effects:
             if isinstance(effect, Publish):
                 program = self.host.programs.program(token.definition)
-                origin = Origin(run.id, f"{run.id}{token.path}")
+                origin = emitted(run, token)
                 try:
                     self.publisher.publish(program.load(effect.event), origin)
                 except DuettoError as refused:
@@ -208,6 +209,14 @@ class HostEvents(Events):
         if found is None:
             raise NotFound.named("handler", name, self.consumers)
         return found
+
+
+def emitted(run: RunState, token: Token) -> Origin:
+    """Return the origin of what a run emits: what started it is passed on."""
+    causation = f"{run.id}{token.path}"
+    if token.origin is None:
+        return Origin(run.id, causation)
+    return replace(token.origin, causation=causation)
 
 
 def join_logs(hosts: Collection[HostEvents]) -> None:

@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from duetto.errors import DuettoError
 from duetto.model.event import Event, Held
-from duetto.runtime.consumer import Consumer, reason_of
+from duetto.runtime.consumer import Consumer, reason_of, unknown_version
 from duetto.runtime.desk import Desk
+from duetto.runtime.kinds import Kind
 from duetto.runtime.publishing import Publisher
 
 
@@ -25,10 +26,10 @@ class Intake(Consumer):
     """Hands the events of a topic to a taker, each once, each lane in order."""
 
     def __init__(
-        self, desk: Desk, name: str, topic: str, taker: Taker, *, publisher: Publisher
+        self, desk: Desk, name: str, kind: Kind, taker: Taker, *, publisher: Publisher
     ) -> None:
-        super().__init__(desk, name, (topic,), publisher=publisher)
-        self.taker = taker
+        super().__init__(desk, name, (kind.topic,), publisher=publisher)
+        self.kind, self.taker = kind, taker
 
     def offer(self, event: Event) -> None:
         lane = self.lanes.take(event)
@@ -36,7 +37,19 @@ class Intake(Consumer):
             self._take(event)
             self.lanes.finish(lane, event.seq)
 
+    def recover(self) -> None:
+        for row in self.letters:
+            if row.state == "delayed" and self.kind.knows(row.event.version):
+                self.letters.remove(row)
+                self._take(row.event)
+        self.read_on()
+
     def _take(self, event: Event) -> None:
+        if not self.kind.knows(event.version):
+            position, now = self.letters.next_position(), self.desk.clock.now_ms()
+            reason = unknown_version(event)
+            self.letters.put(Held(position, event, "delayed", reason=reason, since=now))
+            return
         try:
             self.taker.take(event)
         except DuettoError as error:
@@ -47,6 +60,8 @@ class Intake(Consumer):
 
     def redrive(self, position: int, mended: bytes = b"") -> None:
         row = self.dead(position)
-        data = mended or row.mended or row.event.data
-        self.taker.take(replace(row.event, data=data))
+        event, data = row.event, mended or row.mended
+        if data:
+            event = replace(event, data=data, version=self.kind.declared.version)
+        self.taker.take(event)
         self.letters.remove(row)

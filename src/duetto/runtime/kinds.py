@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from duetto.authoring.event import EventType, declared_event, key_of, key_text
 from duetto.authoring.types import name_of
+from duetto.authoring.upcast import upcasters
 from duetto.authoring.window import ms_of
 from duetto.codec import Codec, Plan
 from duetto.errors import ConfigurationError, NotFound, StoreDamaged, ValueRefused
@@ -21,6 +22,8 @@ class Kind(Struct, frozen=True, eq=False):
     cls: type
     declared: EventType
     plan: Plan
+    earlier: Mapping[int, tuple[Plan, Callable[[Any], Any]]]
+    """By version, how its events were stored, and what makes one of today of them."""
 
     @property
     def topic(self) -> str:
@@ -63,17 +66,45 @@ class Kind(Struct, frozen=True, eq=False):
                 do="name the field that says so in `@event(time=…)`",
             ) from error
 
-    def load(self, data: bytes) -> Any:
-        """Return an event anew. Raises ValueRefused for data of another shape."""
+    def knows(self, version: int) -> bool:
+        """Return whether this code knows what events of a version say: a newer one does not fit
+        until it is deployed."""
+        return version <= self.declared.version
+
+    def load(self, data: bytes, version: int) -> Any:
+        """Return an event anew, as one of today. Raises ValueRefused for data of another shape."""
+        if version not in self.earlier:
+            return self._decoded(self.plan, data, version)
+        plan, upcaster = self.earlier[version]
+        old = self._decoded(plan, data, version)
         try:
-            return self.plan.decode(data)
+            made = upcaster(old)
+        except Exception as error:  # anybody's code
+            raise self._unfit(f"{type(error).__name__}: {error}", version) from error
+        if type(made) is not self.cls:
+            raise self._unfit(f"an upcaster that makes {type(made).__qualname__}", version)
+        return made
+
+    def original(self, data: bytes, version: int) -> Any:
+        """Return an event as it was published, in the class of its version. Raises ValueRefused."""
+        plan, _ = self.earlier.get(version, (self.plan, None))
+        return self._decoded(plan, data, version)
+
+    def _decoded(self, plan: Plan, data: bytes, version: int) -> Any:
+        try:
+            return plan.decode(data)
         except StoreDamaged as other:
-            raise ValueRefused(
-                f"An event does not fit {self.topic}.",
-                found=other.found,
-                expected=f"{self.cls.__qualname__}, version {self.declared.version}",
-                do="mend it and redrive it: `duetto deadletters redrive --data …`",
-            ) from other
+            raise self._unfit(other.found, version) from other
+
+    def _unfit(self, found: str, version: int) -> ValueRefused:
+        now = self.declared.version
+        return ValueRefused(
+            f"An event does not fit {self.topic}.",
+            found=found,
+            expected=f"{self.cls.__qualname__}, version {now}"
+            + (f", or what `@upcast({version})` makes one of" if version < now else ""),
+            do="mend it and redrive it: `duetto deadletters redrive --data …`",
+        )
 
 
 class Kinds:
@@ -92,7 +123,11 @@ class Kinds:
         if (known := self._by_class.get(cls)) is not None:
             return known
         declared = declared_event(cls, where="an app")
-        kind = Kind(cls, declared, self._codec.plan_for(cls))
+        earlier = {
+            version: (self._codec.plan_for(upcaster.old), upcaster.make)
+            for version, upcaster in upcasters(cls).items()
+        }
+        kind = Kind(cls, declared, self._codec.plan_for(cls), earlier)
         taken = self.by_topic.setdefault(declared.name, kind)
         if taken is not kind:
             raise ConfigurationError(
@@ -120,5 +155,7 @@ class Kinds:
         return kind
 
     def load(self, event: Event, mended: bytes = b"") -> Any:
-        """Return an event as its class has it. Raises NotFound, or ValueRefused."""
-        return self.topic(event.topic).load(mended or event.data)
+        """Return an event as its class has it, what it was `mended` to instead where that is
+        given. Raises NotFound, or ValueRefused."""
+        kind = self.topic(event.topic)
+        return kind.load(mended or event.data, kind.declared.version if mended else event.version)

@@ -81,7 +81,7 @@ class Mailbox:
 
     def take(self, event: Event) -> None:
         """Wake who has waited longest for an event, or keep it. Raises ValueRefused."""
-        self.kind.load(event.data)
+        self.kind.load(event.data, event.version)
         found = self._first_listener(event.key)
         if found is not None:
             self._give(*found, event)
@@ -116,7 +116,7 @@ class Mailbox:
         return ANY if live is None else key_text(live)
 
     def _give(self, run: RunState, token: Token, event: Event) -> None:
-        live = self.kind.load(event.data)
+        live = self.kind.load(event.data, event.version)
         value = Value(DYNAMIC, self.desk.codec.dynamic.encode(live))
         self.tokens.advance(run, token.path, Received(value), Cause("received", note=event.name))
 

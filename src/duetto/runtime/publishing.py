@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import structs
 
 from duetto.errors import LimitExceeded
-from duetto.model.event import HOPS_MAX, Event, lane_of
+from duetto.model.event import HOPS_MAX, Event, Origin, lane_of, origin_of
 from duetto.runtime.desk import Desk
 from duetto.runtime.kinds import Kind, Kinds
 from duetto.store import seal
@@ -21,28 +21,15 @@ PAGE = 500
 """Events that are read from the log at a time."""
 
 
-class Origin(Struct, frozen=True):
-    """What an event follows from; `causation` names the event or the run."""
-
-    correlation: str = ""
-    causation: str = ""
-    hops: int = 0
-    deadline: int = 0
-    trace: str = ""
-    stamp: int | None = None
-    """Of the event that it follows from, where that happened at a time: it is passed on."""
-
-
-def origin_of(event: Event) -> Origin:
-    """Return the origin of what is published in answer to an event."""
-    return Origin(
-        event.correlation or event.name,
-        event.name,
-        event.hops + 1,
-        event.deadline,
-        event.trace,
-        event.stamp if event.time else None,
-    )
+def check_hops(origin: Origin) -> None:
+    """Raise LimitExceeded where something follows from too many others: a cycle without an end."""
+    if origin.hops > HOPS_MAX:
+        raise LimitExceeded(
+            "An event follows from too many others.",
+            found=f"{origin.hops} events, the last {origin.causation}",
+            expected=f"at most {HOPS_MAX} (HOPS_MAX)",
+            do="end the cycle: `duetto topology` shows it",
+        )
 
 
 def origin_of_all(events: Sequence[Event]) -> Origin:
@@ -76,13 +63,7 @@ class Publisher:
 
     def publish(self, value: object, origin: Origin, *, foreign: str = "") -> Event:
         """Write an event into the next commit. Raises ValueRefused, or LimitExceeded."""
-        if origin.hops > HOPS_MAX:
-            raise LimitExceeded(
-                "An event follows from too many others.",
-                found=f"{origin.hops} events, the last {origin.causation}",
-                expected=f"at most {HOPS_MAX} (HOPS_MAX)",
-                do="end the cycle: `duetto topology` shows it",
-            )
+        check_hops(origin)
         desk, kind = self.desk, self.kinds.of(value)
         key, data = kind.pack(value)
         topic, now = kind.topic, desk.clock.now_ms()
@@ -145,4 +126,4 @@ class Publisher:
         return found[0] if found and found[0].seq == seq else None
 
 
-__all__ = ["Origin", "Publisher", "origin_of", "origin_of_all"]
+__all__ = ["Origin", "Publisher", "check_hops", "origin_of", "origin_of_all"]

@@ -49,5 +49,6 @@ class Reaction(Struct, eq=False):
                 path="",
                 attempt=self.attempt,
                 deadline_ms=event.deadline,
+                trace=event.trace,
             )
         return self.asked

@@ -16,7 +16,7 @@ from duetto.authoring.handler import Handler
 from duetto.errors import DuettoError
 from duetto.model.event import Event, Held, State, lane_of
 from duetto.observer import EventFailed, HandlerPaused
-from duetto.runtime.consumer import Consumer, reason_of
+from duetto.runtime.consumer import Consumer, reason_of, unknown_version
 from duetto.runtime.desk import Desk
 from duetto.runtime.doubts import Doubts
 from duetto.runtime.kinds import Kinds
@@ -112,9 +112,8 @@ class Reactions(Consumer):
         """Call the body, once what was written until now is durable."""
         reaction = Reaction(self.handle, event, lane, held, self._ended)
         self.running[self._order(event, held)] = reaction
-        if event.version > self.kinds.topic(event.topic).declared.version:
-            reason = f"version {event.version} of {event.topic} is newer than is known here"
-            self._keep(reaction, "delayed", reason=reason)
+        if not self.kinds.topic(event.topic).knows(event.version):
+            self._keep(reaction, "delayed", reason=unknown_version(event))
             return
         try:
             live = self.kinds.load(event, held.mended if held is not None else b"")
@@ -274,7 +273,7 @@ class Reactions(Consumer):
     def recover(self) -> None:
         for row in self.letters:
             known = self.kinds.by_topic.get(row.event.topic)
-            is_known = known is not None and row.event.version <= known.declared.version
+            is_known = known is not None and known.knows(row.event.version)
             if row.state == "delayed" and not row.due and is_known:
                 row = replace(row, state="ready")  # the row as it is from now on
                 self.letters.put(row)

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from duetto.errors import ArgumentsRefused, ConflictError, DuettoError, ValueRefused
 from duetto.kernel import fold, journal
@@ -17,6 +18,7 @@ from duetto.kernel.fold import RunState
 from duetto.kernel.fork import root
 from duetto.kernel.program import Program
 from duetto.model.effect import Begin
+from duetto.model.event import Origin
 from duetto.model.message import Arrive
 from duetto.model.record import Started
 from duetto.model.token import ROOT, OnTask, OnUndo, Value
@@ -61,10 +63,12 @@ def start(
     tags: tuple[str, ...] = (),
     *,
     drawn: bool = False,
+    origin: Origin | None = None,
 ) -> RunRow | None:
     """Begin a run at its home; return the row of the run that has this id already, if one has.
 
-    No other run has an id that was `drawn`: asking the store would cost as much as a step.
+    No other run has an id that was `drawn`: asking the store would cost as much as a step. What it
+    emits follows from its `origin`, where it has one.
     Raises ConflictError where that run has another workflow or input, ValueRefused where the
     input or a name cannot be stored, ArgumentsRefused for arguments that do not fit.
     """
@@ -96,7 +100,7 @@ def start(
     refuse_unstorable(row)
     run = host.open_run(id, program.digest, home)
     host.new_rows[id] = row
-    _begin(host, run, program, variables, now)
+    _begin(host, run, program, variables, now, origin)
     host.after_commit(lambda: host.observer.note(RunStarted(id, name)))
     return None
 
@@ -142,9 +146,16 @@ def _conflict(known: RunRow, workflow: str) -> ConflictError:
 
 
 def _begin(
-    host: Host, run: RunState, program: Program, variables: dict[str, Value], now: int
+    host: Host,
+    run: RunState,
+    program: Program,
+    variables: dict[str, Value],
+    now: int,
+    origin: Origin | None,
 ) -> None:
     token = root(program, ROOT, program.definition.home, variables)
+    if origin is not None:
+        token = replace(token, origin=origin)
     transition = advance(program, host.placement, token, BEGIN, now)
     cascade = Cascade()
     if transition.token is None:

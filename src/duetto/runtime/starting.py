@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from duetto.model.event import Event
+from duetto.model.event import Event, origin_of
 from duetto.runtime import runs
 from duetto.runtime.host import Host
 from duetto.runtime.kinds import Kind
+from duetto.runtime.publishing import check_hops
 
 ID_BYTES = 12
 
@@ -24,8 +25,11 @@ class Starter:
         self.host, self.workflow, self.kind = host, workflow, kind
 
     def take(self, event: Event) -> None:
-        """Start a run, unless the event has. Raises ValueRefused for data that does not fit."""
+        """Start a run, unless the event has. Raises ValueRefused for data that does not fit, and
+        LimitExceeded where it follows from too many others."""
         host = self.host
         program = host.programs.program(host.programs.by_name[self.workflow])
-        live = self.kind.load(event.data)
-        runs.start(host, program, run_id(self.workflow, event.name), (live,), {})
+        live = self.kind.load(event.data, event.version)
+        id, origin = run_id(self.workflow, event.name), origin_of(event)
+        check_hops(origin)
+        runs.start(host, program, id, (live,), {}, origin=origin)

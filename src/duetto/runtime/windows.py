@@ -33,6 +33,7 @@ class Contribution(Struct, frozen=True, array_like=True):
 
     position: str
     data: bytes
+    version: int = 1
 
 
 class Result(Struct, frozen=True, array_like=True):
@@ -41,6 +42,7 @@ class Result(Struct, frozen=True, array_like=True):
     revision: int
     topic: str = ""
     data: bytes = b""
+    version: int = 1
 
 
 encode = msgspec.msgpack.Encoder().encode
@@ -76,7 +78,7 @@ class Windows(Consumer):
                     expected=f"at most {self.function.lateness_ms} ms",
                     do="redrive it, and the window is corrected; or discard it",
                 )
-            self._contribute(event, event.data)
+            self._contribute(event, b"")
         except DuettoError as error:
             self._bury(event, error)
         self.lanes.finish(lane, event.seq)
@@ -92,11 +94,13 @@ class Windows(Consumer):
         lateness = self.function.lateness_ms
         return lateness is not None and event.time < event.stamp - lateness
 
-    def _contribute(self, event: Event, data: bytes, *, again: bool = False) -> None:
+    def _contribute(self, event: Event, mended: bytes, *, again: bool = False) -> None:
         """Keep what an event contributes; where its window was shown, correct it, or do so
         `again`."""
-        function, live = self.function, self.kinds.topic(event.topic).load(data)
-        time = self.kinds.topic(event.topic).time_of(live)
+        function, kind = self.function, self.kinds.topic(event.topic)
+        version = kind.declared.version if mended else event.version
+        live = self.kinds.load(event, mended)
+        time = kind.time_of(live)
         key = self._field(live, function.by) if function.by else ""
         id = self._field(live, function.id) if function.id else event.name
         position = self._position(live, event)
@@ -105,7 +109,7 @@ class Windows(Consumer):
         before = self.desk.row(name)
         kept = None if before is None else contribution(before).position
         if kept is None or position < kept or (again and position == kept):
-            self._put(name, encode(Contribution(position, data)))
+            self._put(name, encode(Contribution(position, mended or event.data, version)))
         elif not again:
             return
         shown = self.desk.row(self._result_name(place))
@@ -138,8 +142,7 @@ class Windows(Consumer):
 
     def redrive(self, position: int, mended: bytes = b"") -> None:
         row = self.dead(position)
-        data = mended or row.mended or row.event.data
-        self._contribute(row.event, data, again=True)
+        self._contribute(row.event, mended or row.mended, again=True)
         self.letters.remove(row)
 
     # -- showing
@@ -170,12 +173,12 @@ class Windows(Consumer):
             (contribution(data) for _, data in self.desk.rows(self._prefix(place))),
             key=lambda each: each.position,
         )
-        events = tuple(kind.load(each.data) for each in kept)
+        events = tuple(kind.load(each.data, each.version) for each in kept)
         made = self._made(self.function.window(key, start, events, revision))
         result = Result(revision)
         if made is not None:
             event = self.publisher.publish(made, origin)
-            result = Result(revision, event.topic, event.data)
+            result = Result(revision, event.topic, event.data, event.version)
         self._put(self._result_name(place), encode(result))
         if place in self._open:
             del self._open[place]
@@ -209,8 +212,8 @@ class Windows(Consumer):
         for name, data in self.desk.rows(f"result/{self.name}/"):
             result = result_of(data)
             if result.topic:
-                start, key = _place(name)
-                yield start, key, result.revision, self.kinds.topic(result.topic).load(result.data)
+                kind, (start, key) = self.kinds.topic(result.topic), _place(name)
+                yield start, key, result.revision, kind.load(result.data, result.version)
 
     def _prefix(self, place: Place) -> str:
         return f"window/{self.name}/{_spelled(place)}/"

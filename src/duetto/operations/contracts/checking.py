@@ -73,8 +73,12 @@ def check(
 
 
 def _verdicts(old: Document, new: Document, asked: tuple[Direction, ...]) -> Iterator[Verdict]:
+    # What an upcaster reads, who reads now can read, whatever its shape was.
+    bridged = old.version < new.version and old.version in new.about.get("upcasts", ())
     for change in (*_beside(old, new), *changes(old.schema, new.schema)):
         breaks: tuple[Direction, ...] = tuple(each for each in change.breaks if each in asked)
+        if bridged and change.path[:1] != "(":
+            breaks = tuple(each for each in breaks if each != "backward")
         harms = tuple(_harm(each, old, new) for each in breaks)
         yield Verdict(new.subject, _label(old), _label(new), change, breaks, harms)
 

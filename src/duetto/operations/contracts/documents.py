@@ -13,6 +13,7 @@ from msgspec import Struct
 from duetto.authoring.event import EventType, declared_event
 from duetto.authoring.symbols import Symbols
 from duetto.authoring.types import annotation_of
+from duetto.authoring.upcast import upcasters
 from duetto.authoring.workflow import Workflow
 from duetto.errors import DuettoError
 from duetto.kernel.contracts import START, Contract, contracts, is_spoken, spoken
@@ -55,6 +56,8 @@ def event_documents(kinds: Mapping[str, type], topology: Topology) -> list[Docum
 def _event(cls: type, topology: Topology) -> Document:
     declared = declared_event(cls, where="an app")
     about = _about_event(declared, topology)
+    if read := sorted(upcasters(cls)):
+        about["upcasts"] = read
     identity = f"urn:duetto:{declared.name}:{declared.version}"
     schema = whole(identity, declared.name, cls, **{ABOUT: about})
     return Document(f"{declared.name}.v{declared.version}", "event", schema)
