@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Any, TypeVar, TypeVarTuple, cast
 
 from duetto.authoring.event import event_type
 from duetto.authoring.handler import Handler
+from duetto.authoring.modules import modules_of
 from duetto.authoring.names import checked_name
 from duetto.authoring.resources import open_resources
 from duetto.authoring.service import Service
 from duetto.authoring.symbols import Symbols
+from duetto.authoring.tables import Tables
 from duetto.authoring.task import Task
 from duetto.authoring.window import WindowFunction
 from duetto.authoring.workflow import Workflow
@@ -32,11 +33,13 @@ from duetto.model.placement import Placement, check, parse
 from duetto.observer import Observer, Unfinished
 from duetto.observers import LogObserver
 from duetto.operations import Handle, Listener, Operations
+from duetto.operations.transaction import Transaction
 from duetto.runtime.clock import SystemClock
 from duetto.runtime.engine import Engine
 from duetto.runtime.events import Choreography
 from duetto.runtime.kinds import Kinds
 from duetto.runtime.programs import Programs
+from duetto.runtime.tables import make_tables, tables_of
 from duetto.runtime.tasks import TaskHandle, handles
 from duetto.store import Store
 from duetto.stores.memory import MemoryStore
@@ -99,7 +102,8 @@ class App:
         self.placement = parse(placement) if isinstance(placement, str) else placement
         check(self.placement, self.services, self.tasks)
         self._check_homes()
-        self.symbols = Symbols(self._modules())
+        self._modules = modules_of(self.services.values(), self.workflows.values())
+        self.symbols = Symbols(self._modules)
         self.codec = MsgpackCodec(self.symbols)
         self.programs = Programs(self.workflows.values(), self.codec, self.symbols)
         self.handlers = {
@@ -151,16 +155,17 @@ class App:
         for workflow in self.workflows.values():
             found += [workflow.start_on] if workflow.start_on is not None else []
             found += [self.symbols.resolve(name) for name in received(workflow.definition)]
-        modules = self._modules()
         found += [
             value
-            for module in modules
+            for module in self._modules
             for value in vars(module).values()
             if isinstance(value, type) and event_type(value) is not None
         ]
         return found
 
-    def _choreography(self, opened: Mapping[type, object] | None) -> Choreography | None:
+    def _choreography(
+        self, opened: Mapping[type, object] | None, stores: list[tuple[Store, frozenset[str]]]
+    ) -> Choreography | None:
         """Return what the app says of events, None where it has none.
 
         Without resources, handlers cannot be called: at rest nothing is.
@@ -168,8 +173,12 @@ class App:
         if not self.kinds.by_topic:
             return None
         handlers: dict[str, tuple[Handler, TaskHandle]] = {}
+        tables = tables_of(stores)
         for name, handler in self.handlers.items():
-            handlers[name] = (handler, self._handler_handle(handler, opened))
+            given = opened
+            if opened is not None and handler.service.name in tables:
+                given = {**opened, Tables: tables[handler.service.name]}
+            handlers[name] = (handler, self._handler_handle(handler, given))
         homes: dict[str, set[str]] = {}
         started: dict[str, tuple[str, str]] = {}
         for workflow in self.workflows.values():
@@ -196,23 +205,6 @@ class App:
             handle.open(opened)
         return handle
 
-    def _modules(self) -> list[ModuleType]:
-        names = {task.body.__module__ for task in self.tasks.values()}
-        for service in self.services.values():
-            for handler in service.handlers.values():
-                names.add(handler.body.__module__)
-                names |= {kind.__module__ for kind in handler.events.values()}
-            for window in service.windows.values():
-                names |= {window.body.__module__, window.event.__module__}
-        names |= {workflow.body.__module__ for workflow in self.workflows.values()}
-        pending = list(self.workflows.values())
-        while pending:
-            for callee in pending.pop().callees.values():
-                if callee.body.__module__ not in names:
-                    pending.append(callee)
-                    names.add(callee.body.__module__)
-        return [sys.modules[name] for name in sorted(names) if name in sys.modules]
-
     # -- life
 
     async def __aenter__(self) -> App:
@@ -224,7 +216,9 @@ class App:
             exits.callback(self._close_stores)
             exits.push_async_callback(self._close_broker)
             self._open_broker()
-            engine = self._new_engine(self._stores(), tasks, self._choreography(opened))
+            stores = self._stores()
+            make_tables(stores, self.services.values())
+            engine = self._new_engine(stores, tasks, self._choreography(opened, stores))
             exits.push_async_callback(self._stop, engine)
             self._engine = engine
             self._operations = Operations(engine)
@@ -304,7 +298,7 @@ class App:
         tasks = handles(list(self.tasks.values()), self.codec)
         try:
             stores = self._stores(read_only=read_only)
-            engine = self._new_engine(stores, tasks, self._choreography(None))
+            engine = self._new_engine(stores, tasks, self._choreography(None, stores))
             engine.rest()
             try:
                 yield Operations(engine)
@@ -488,6 +482,14 @@ class App:
         return await self.operations.events.publish(
             event, correlation=correlation, trace=trace, deadline=deadline
         )
+
+    def transaction(self, service: str = "") -> AbstractAsyncContextManager[Transaction]:
+        """Change tables and publish events in one commit: `async with app.transaction() as work:`.
+
+        The tables are those in the app's own store, or a service's. All of it is durable when the
+        block is left, or nothing was done. Raises as `EventOperations.transaction` does.
+        """
+        return self.operations.events.transaction(service)
 
     def publish(self, event: object) -> str:
         """Publish an event in an event loop of its own; it is handled when the app runs next."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from zlib import crc32
 
 from msgspec import Struct
@@ -97,13 +97,18 @@ def is_storable(text: str) -> bool:
     return 0 < len(encoded) <= NAME_BYTES_MAX and 0 not in encoded
 
 
+Statement = tuple[str, tuple[object, ...]]
+"""SQL, and the values of its parameters."""
+
+
 class Batch(Struct):
     """What one commit writes, all or nothing. Filled by the runtime, emptied by nobody.
 
     `runs` are new rows; `ended` are (rid, status, updated, result) of rows that exist; `journal`
     are (rid, sealed record) in order; `definitions` are (digest, name, encoded definition).
     `events` are (topic, lane, seq, at, sealed event) in order; `state` is what becomes of small
-    rows by name: sealed data, or None for a row that is deleted.
+    rows by name: sealed data, or None for a row that is deleted. `statements` are those of services
+    on tables of their own; `Store.apply` puts them in.
     """
 
     runs: list[RunRow] = []
@@ -112,10 +117,17 @@ class Batch(Struct):
     definitions: list[tuple[str, str, bytes]] = []
     events: list[tuple[str, int, int, int, bytes]] = []
     state: dict[str, bytes | None] = {}
+    statements: list[Statement] = []
 
     def __bool__(self) -> bool:
         return bool(
-            self.journal or self.runs or self.ended or self.definitions or self.events or self.state
+            self.journal
+            or self.runs
+            or self.ended
+            or self.definitions
+            or self.events
+            or self.state
+            or self.statements
         )
 
 
@@ -197,6 +209,18 @@ class Store(Protocol):
 
     def commit(self, batch: Batch) -> None:
         """Make the batch durable; when this returns it survives a power cut."""
+        ...
+
+    def apply(self, batch: Batch, statements: Sequence[Statement]) -> None:
+        """Add statements to a batch that is about to be committed, all or none of them: they are
+        tried at once, behind those that it has. Raises ValueRefused, with the database's words."""
+        ...
+
+    def select(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        """Return the rows of a query on tables of services; any thread may ask.
+
+        Raises ValueRefused.
+        """
         ...
 
     def next_rid(self) -> int:

@@ -7,6 +7,7 @@ from duetto.authoring.flow import emit, gather, race, receive, saga, sleep, time
 from duetto.authoring.resources import resource
 from duetto.authoring.retry import Retry
 from duetto.authoring.service import Service
+from duetto.authoring.tables import Tables
 from duetto.authoring.task import Task
 from duetto.authoring.upcast import upcast
 from duetto.authoring.window import Window
@@ -15,6 +16,7 @@ from duetto.authoring.workflow import Workflow, workflow
 __all__ = [
     "Batch",
     "Service",
+    "Tables",
     "Task",
     "Window",
     "Workflow",

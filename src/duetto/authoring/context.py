@@ -36,6 +36,7 @@ class TaskContext:
         "key",
         "path",
         "run",
+        "statements",
         "task",
         "trace",
     )
@@ -54,6 +55,8 @@ class TaskContext:
     ) -> None:
         self.task, self.key, self.run, self.path = task, key, run, path
         self.trace = trace
+        self.statements: list[tuple[str, tuple[object, ...]]] | None = None
+        """What a handler executes on its service's tables at its end; None for what is none."""
         self.attempt, self.deadline_ms = attempt, deadline_ms
         self._report = report
         self._cancelled = False

@@ -29,13 +29,22 @@ class TaskDecorator(Protocol):
 
 
 class Service:
-    """A service; `store` gives it a store of its own, `concurrency` bounds its tasks at a time."""
+    """A service; `store` gives it a store of its own, `concurrency` bounds its tasks at a time.
+
+    `tables` is SQL that is executed in its store at each start, before anything else: `CREATE TABLE
+    IF NOT EXISTS …`. Handlers use them as `Tables`.
+    """
 
     def __init__(
-        self, name: str, *, store: str | None = None, concurrency: int | None = None
+        self,
+        name: str,
+        *,
+        store: str | None = None,
+        concurrency: int | None = None,
+        tables: str = "",
     ) -> None:
         self.name = checked_name("service", name)
-        self.store = store
+        self.store, self.tables = store, tables
         self.concurrency = checked_count(f"concurrency of {name}", concurrency)
         self.tasks: dict[str, Task[..., Any]] = {}
         self.handlers: dict[str, Handler] = {}

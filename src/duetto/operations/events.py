@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from heapq import nlargest
 from typing import Any, cast
@@ -18,6 +19,7 @@ from duetto.model.event import Event, Held, place_of
 from duetto.model.view import EventView, LetterView, LineageView, WindowView
 from duetto.operations.lineage import lineage
 from duetto.operations.log import logged
+from duetto.operations.transaction import Transaction
 from duetto.runtime.consumer import Consumer
 from duetto.runtime.engine import Engine
 from duetto.runtime.events import HostEvents
@@ -109,10 +111,33 @@ class EventOperations:
         """Publish events in one commit; all of them, or none. Raises as `publish` does."""
         home, found = self._home, [*values]
         for value in found:
-            home.kinds.of(value).pack(value)
+            home.publisher.check(value, Origin())
         names = [home.publisher.publish(value, Origin()).name for value in found]
         await home.host.durable()
         return names
+
+    @asynccontextmanager
+    async def transaction(self, service: str = "") -> AsyncGenerator[Transaction]:
+        """Change tables of a service, or the app's own, and publish events, in one commit: at the
+        end of the block, all of it or nothing. It is durable when the block is left.
+
+        Raises ConfigurationError for what is no event or a service that is not here, ValueRefused
+        for what the database refuses or cannot be kept.
+        """
+        host = self._engine.host_of(service)
+        work = Transaction(host.store.select)
+        yield work
+        publisher = None
+        if work.events:
+            publisher = next(each for each in self._hosts() if each.host is host).publisher
+            for value in work.events:
+                publisher.check(value, Origin())
+        if work.statements:
+            host.apply(work.statements)
+        if publisher is not None:
+            names = [publisher.publish(value, Origin()).name for value in work.events]
+            work.published += names
+        await host.durable()
 
     async def publish_json(self, topic: str, data: bytes | str) -> str:
         """Publish an event whose fields are JSON. Raises NotFound, or ValueRefused."""

@@ -41,6 +41,7 @@ class Joint(Reaction, eq=False):
                 deadline_ms=last.deadline_ms,
                 trace=last.trace,
             )
+            self.asked.statements = []
         return self.asked
 
 

@@ -25,7 +25,7 @@ from duetto.runtime.attempt import Attempt
 from duetto.runtime.programs import Programs
 from duetto.runtime.reaction import Reaction
 from duetto.runtime.tasks import TaskHandle
-from duetto.store import Batch, StateRow, Store, seal, unseal
+from duetto.store import Batch, Statement, StateRow, Store, seal, unseal
 
 HOLD_MS = 500
 """A task that takes longer has its arrival committed, well before a broker would redeliver it."""
@@ -197,6 +197,11 @@ class Desk:
         if not self.scheduled and self.failure is None:
             self.scheduled = True
             self.loop.call_soon(self.flush)
+
+    def apply(self, statements: list[Statement]) -> None:
+        """Change tables of services with what else is committed. Raises ValueRefused."""
+        self.store.apply(self.batch, statements)
+        self.schedule()
 
     def after_commit(self, act: Callable[[], None]) -> None:
         """Act once all that was written until now is durable."""

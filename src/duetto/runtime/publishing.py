@@ -94,6 +94,13 @@ class Publisher:
         desk.after_commit(lambda: self._tell(event))
         return event
 
+    def check(self, value: object, origin: Origin) -> None:
+        """Raise what `publish` would."""
+        check_hops(origin)
+        kind = self.kinds.of(value)
+        kind.pack(value)
+        kind.time_of(value)
+
     def _stamp(self, topic: str, lane: int, time: int, origin: Origin) -> int:
         """Return what time a lane had reached before an event, which decides whether it is late."""
         latest = self._latest.get((topic, lane))

@@ -51,4 +51,5 @@ class Reaction(Struct, eq=False):
                 deadline_ms=event.deadline,
                 trace=event.trace,
             )
+            self.asked.statements = []
         return self.asked

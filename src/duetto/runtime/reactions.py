@@ -165,14 +165,14 @@ class Reactions(Consumer):
         self.desk.after_commit(lambda: self.desk.observer.note(failed))
 
     def _publish(self, reaction: Reaction, result: Any) -> None:
-        """Publish what a body returned, all of it or nothing."""
-        values = self.handler.published(result)
-        held = reaction.held
+        """Publish what a body returned, and change its service's tables: all of it or nothing."""
+        values, held, origin = self.handler.published(result), reaction.held, self._origin(reaction)
         if held is not None and held.silent:
-            return  # whoever listens has had it (PROTOCOL, rule 38)
+            values = []  # whoever listens has had it (PROTOCOL, rule 38)
         for value in values:
-            self.kinds.of(value).pack(value)
-        origin = self._origin(reaction)
+            self.publisher.check(value, origin)
+        if reaction.asked is not None and reaction.asked.statements:
+            self.desk.apply(reaction.asked.statements)
         for value in values:
             self.publisher.publish(value, origin)
 

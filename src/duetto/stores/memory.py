@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -16,12 +18,15 @@ from duetto.store import (
     Batch,
     Damage,
     Query,
+    Statement,
     StateRow,
     fits,
     refuse_beyond_64_bits,
     refuse_unstorable,
     unseal,
 )
+from duetto.stores.sqlite.database import Database, connected
+from duetto.stores.sqlite.tables import Tables
 
 
 class MemoryLog:
@@ -97,6 +102,8 @@ class MemoryStore:
     def commit(self, batch: Batch) -> None:
         """Keep the batch whole, or raise and keep nothing of it."""
         self._check(batch)
+        if batch.statements:
+            self._tables.commit(batch)
         self.died = True  # whoever has it may from now on, and nothing would tell
         for row in batch.runs:
             self._runs[row.rid], self._rids[row.id] = row, row.rid
@@ -109,6 +116,25 @@ class MemoryStore:
         for digest, _, encoded in batch.definitions:
             self._definitions.setdefault(digest, encoded)
         self.log.keep(batch)
+
+    def apply(self, batch: Batch, statements: Sequence[Statement]) -> None:
+        """Add statements to a batch, executed at once in the transaction that it will be."""
+        self._tables.apply(batch, statements)
+
+    def select(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        """Return the rows of a query on tables of services."""
+        return self._tables.select(sql, values)
+
+    @cached_property
+    def _tables(self) -> Tables:
+        db = connected(":memory:")
+
+        def alone() -> Database:
+            tables.leave()  # one connection sees what is not committed too
+            return db
+
+        tables = Tables(db, alone)
+        return tables
 
     def _check(self, batch: Batch) -> None:
         rids, ids = set(self._runs), set[str]()

@@ -173,6 +173,12 @@ class AppUnderTest:
         """Show the windows that were not shown yet, as their input has ended; return how many."""
         return self._complete(self.operations.events.show_windows())
 
+    def select(self, service: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return the rows of a query on the tables of a service."""
+        self._begin()
+        [host] = [each for each in self._app.hosts if service in each.participants]
+        return plainly(lambda: host.store.select(sql, values))
+
     def letters(self, asked: Letters | None = None) -> list[LetterView]:
         """Return the dead letters, the oldest first."""
         return plainly(lambda: self.operations.events.letters(asked))

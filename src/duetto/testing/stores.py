@@ -16,6 +16,7 @@ from typing import NamedTuple
 from duetto.errors import ConflictError, DuettoError, StoreDamaged, ValueRefused
 from duetto.model.view import CANCELLED, COMPLETED, FAILED, GUEST, RUNNING, RunRow
 from duetto.store import Batch, Query, Store, seal
+from duetto.testing.tables import TablesContract
 
 ODD_IDS = (
     "order 1",
@@ -390,6 +391,12 @@ class BackupContract:
 
 
 class StoreContract(
-    CommitContract, NameContract, ListContract, RecoveryContract, PurgeContract, BackupContract
+    CommitContract,
+    NameContract,
+    ListContract,
+    RecoveryContract,
+    PurgeContract,
+    BackupContract,
+    TablesContract,
 ):
     """Everything that a store promises."""

@@ -11,6 +11,8 @@ from typing import Any, Protocol, cast
 
 import apsw
 
+DEFAULT_FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+
 Value = int | float | str | bytes | None
 Row = tuple[Any, ...]
 """What is in it is known from the statement, and the tables are STRICT."""
@@ -43,6 +45,9 @@ class Database(Protocol):
 
     @property
     def filename(self) -> str: ...
+
+    authorizer: Callable[..., int] | None
+
     @property
     def in_transaction(self) -> bool: ...
     def cursor(self) -> Cursor: ...
@@ -59,7 +64,7 @@ class Database(Protocol):
     def close(self) -> None: ...
 
 
-def connected(path: str, *, flags: int, vfs: str | None) -> Database:
+def connected(path: str, *, flags: int = DEFAULT_FLAGS, vfs: str | None = None) -> Database:
     """Return a new connection."""
     return cast("Database", apsw.Connection(path, flags=flags, vfs=vfs))
 

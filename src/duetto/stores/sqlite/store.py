@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import apsw
@@ -12,10 +12,18 @@ import msgspec
 
 from duetto.errors import ConflictError, NotAllowed, StoreDamaged, StoreError, StoreFailed
 from duetto.model.view import RunRow
-from duetto.store import Batch, Damage, Query, refuse_beyond_64_bits, refuse_unstorable, seal
+from duetto.store import (
+    Batch,
+    Damage,
+    Query,
+    Statement,
+    refuse_beyond_64_bits,
+    refuse_unstorable,
+    seal,
+)
 from duetto.stores.sqlite import log as event_log
 from duetto.stores.sqlite import opening
-from duetto.stores.sqlite.connection import let_go
+from duetto.stores.sqlite.connection import connect, let_go
 from duetto.stores.sqlite.database import Cursor, Database, Row
 from duetto.stores.sqlite.log import SqliteLog
 from duetto.stores.sqlite.mark import Mark, MarkFile
@@ -26,6 +34,7 @@ from duetto.stores.sqlite.refusals import failed, refusal
 from duetto.stores.sqlite.rows import columns_of, end_seal
 from duetto.stores.sqlite.schema import Migration
 from duetto.stores.sqlite.statements import statements
+from duetto.stores.sqlite.tables import Tables
 
 WRITE = statements("write")
 PURGE = statements("purge")
@@ -58,6 +67,8 @@ class SqliteStore:
         self._reader = Reader(db, path)
         self.log = SqliteLog(db, path, self._delete_events)
         self._cursor = db.cursor()
+        self._tables = Tables(db, self._second)
+        self._beside: Database | None = None
         self._failure: StoreError | None = None
         self._is_closed = False
         self._log_pages, self._checkpoint_at = 0, CHECKPOINT_PAGES
@@ -109,21 +120,44 @@ class SqliteStore:
             refuse_beyond_64_bits(*(updated for _, _, updated, _ in batch.ended))
         if batch.events:
             event_log.check(batch)
-        self._transact(lambda: self._write(batch))
+        self._transact(lambda: self._write(batch), batch)
         self._acknowledge()
 
-    def _transact(self, write: Callable[[], None]) -> None:
-        """Write whole or not at all; once more, if that took mending an index."""
+    def apply(self, batch: Batch, statements: Sequence[Statement]) -> None:
+        """Add statements to a batch, executed at once in the transaction that it will be."""
+        self._check_writable()
         try:
-            self._attempt(write)
-        except StoreDamaged:
-            if not mend_indexes(self._db):
-                raise
-            self._attempt(write)
+            self._tables.apply(batch, statements)
+        except apsw.Error as error:
+            raise self._refusal(error) from error
 
-    def _attempt(self, write: Callable[[], None]) -> None:
+    def select(self, sql: str, values: Sequence[object]) -> list[Row]:
+        """Return the rows of a query on tables of services."""
+        return self._tables.select(sql, values)
+
+    def _second(self) -> Database:
+        """Return a connection that sees what is committed, and no more."""
+        if self._beside is None:
+            self._beside = connect(self._path, write=False)
+        return self._beside
+
+    def _transact(self, write: Callable[[], None], batch: Batch | None = None) -> None:
+        """Write whole or not at all; once more, if that took mending an index."""
+        with self._tables.lock:
+            try:
+                self._attempt(write, batch)
+            except StoreDamaged:
+                if not mend_indexes(self._db):
+                    raise
+                self._attempt(write, batch)
+
+    def _attempt(self, write: Callable[[], None], batch: Batch | None) -> None:
         try:
-            self._cursor.execute("BEGIN IMMEDIATE")
+            if batch is not None and batch.statements:
+                self._tables.enter(batch)
+            else:
+                self._tables.leave()
+                self._cursor.execute("BEGIN IMMEDIATE")
             write()
             self._cursor.execute("COMMIT")
         except apsw.Error as error:
@@ -296,9 +330,11 @@ class SqliteStore:
         if self._is_closed:
             return
         self._is_closed = True
+        self._tables.leave()
         if self._owner is not None and self._failure is None:
             self._leave()
         self._failure = failed(self._path, "the store was closed")
+        let_go(self._beside)
         let_go(self._db)
         if self._mark is not None:
             self._mark.close()
