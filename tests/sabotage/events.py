@@ -14,11 +14,12 @@ from duetto.runtime.doubts import Doubts
 from duetto.runtime.events import HostEvents
 from duetto.runtime.lanes import Lanes
 from duetto.runtime.letters import Letters
-from duetto.runtime.mailboxes import Mail, Mailbox
+from duetto.runtime.mailboxes import Mail, Mailbox, is_new
 from duetto.runtime.publishing import Origin, Publisher, origin_of
 from duetto.runtime.reaction import Reaction
 from duetto.runtime.reactions import Reactions
 from duetto.runtime.replays import Replay, Replays
+from duetto.runtime.starting import Starter
 from tests.sabotage.switching import Guards
 
 GUARDS = Guards()
@@ -227,6 +228,23 @@ def kept_for_its_time(original: Any, mailbox: Any) -> int:
         return original(mailbox)
     finally:
         mailbox.kind = kind
+
+
+@GUARDS.everywhere(is_new, rule="18", kinds=MAIL)
+def cursor(original: Any, token: Any, event: Event) -> bool:
+    """A run does not know what it has received of what all receive."""
+    return True
+
+
+@GUARDS.around(Starter, "take", rule="18", kinds=MAIL)
+def start_consumes(original: Any, starter: Any, event: Event) -> None:
+    """The event that starts a run does not count as received by it."""
+    kind = starter.kind
+    starter.kind = replace(kind, declared=dataclasses.replace(kind.declared, to_all=False))
+    try:
+        original(starter, event)
+    finally:
+        starter.kind = kind
 
 
 def short(declared: Any) -> Any:

@@ -46,6 +46,8 @@ class EventType:
     kept_s: float = KEPT_S
     time: str = ""
     """The name of the attribute that says when it happened, "" for none."""
+    to_all: bool = False
+    """Whether every run that waits for it receives it, in place of the first."""
 
 
 @overload
@@ -60,6 +62,7 @@ def event(
     lanes: int = LANES,
     kept: float | timedelta = KEPT_S,
     time: str = "",
+    to_all: bool = False,
 ) -> Callable[[C], C]: ...
 def event(
     cls: C | None = None,
@@ -72,6 +75,7 @@ def event(
     lanes: int = LANES,
     kept: float | timedelta = KEPT_S,
     time: str = "",
+    to_all: bool = False,
 ) -> C | Callable[[C], C]:
     """Declare a class to be an event: `@event(key="order_id")`.
 
@@ -79,7 +83,8 @@ def event(
     `name` is the topic, the name of the class unless given. `lanes` is how many sequences its
     events fall into, a part of the contract. `kept` is how long one waits for a `receive`, in
     seconds or as a timedelta. `time` names the field that says when it happened, a datetime or ms
-    since the epoch: windows go by it. Raises ConfigurationError.
+    since the epoch: windows go by it. One that is `to_all` is received by every run that waits for
+    it, once each, else by the first. Raises ConfigurationError.
     """
     if version < 1:
         raise ConfigurationError(
@@ -95,7 +100,7 @@ def event(
             )
         kept_s = checked_seconds(f"kept of {topic}", kept)
         owned, kept_for = owner.name if owner else "", kept_s or KEPT_S
-        declared = EventType(topic, key, owned, version, count, kept_for, time)
+        declared = EventType(topic, key, owned, version, count, kept_for, time, to_all)
         setattr(cls, ATTRIBUTE, declared)
         return cls
 

@@ -157,6 +157,7 @@ def changed(token: Token, change: Change) -> Token:
         change.cancelled,
         token.depth,
         token.origin,
+        token.heard if change.heard is None else change.heard,
     )
 
 

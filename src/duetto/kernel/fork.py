@@ -94,6 +94,7 @@ def _child(walk: Walk, index: int, region: int, arguments: tuple[Any, ...]) -> T
         rest=Ready(),
         depth=walk.token.depth,
         origin=walk.token.origin,
+        heard=walk.heard,
     )
 
 
@@ -110,9 +111,8 @@ def _call(walk: Walk, node: Call) -> None:
     walk.step += 1
     child = root(callee, child_path(walk.token.path, walk.step, 0), walk.at, variables)
     walk.rest = OnChildren(1, 1)
-    walk.effects.append(
-        Fork((replace(child, depth=walk.token.depth + 1, origin=walk.token.origin),))
-    )
+    depth, origin = walk.token.depth + 1, walk.token.origin
+    walk.effects.append(Fork((replace(child, depth=depth, origin=origin, heard=walk.heard),)))
 
 
 def root(program: Program, path: str, at: str, variables: dict[str, Value]) -> Token:
@@ -175,6 +175,9 @@ def join(walk: Walk, outcomes: tuple[Outcome, ...]) -> None:
     if not isinstance(rest, OnChildren) or not isinstance(node, Forking):
         return
     walk.rest = None
+    for outcome in outcomes:
+        for mark, seq in outcome.heard.items():
+            walk.hear(mark, seq)
     if isinstance(node, Race):
         _join_race(walk, node, rest, outcomes)
         return

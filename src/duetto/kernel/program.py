@@ -252,6 +252,7 @@ class Program:
             token.cancelled,
             token.depth,
             token.origin,
+            token.heard,
         )
 
     def place(self, error: Error, line: int) -> Error:

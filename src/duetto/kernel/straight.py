@@ -42,7 +42,7 @@ def straight(
     try:
         if type(node) is Return:
             value = program.pack(then.value(variables), node.type)
-            return Transition(None, None, (Report(Completed(value, entries(undo))),))
+            return Transition(None, None, (Report(Completed(value, entries(undo), token.heard)),))
         if type(node) is not Task or then.reads is None:
             return None
         args, stored = then.reads(variables)
@@ -68,6 +68,7 @@ def straight(
             False,
             token.depth,
             token.origin,
+            token.heard,
         ),
         Change(task.next, step, ON_TASK, writes, None, kept, added, hop, at),
         (CallTask(node.task, step, args, {}, b"", 1, 0, 0, True, stored),),

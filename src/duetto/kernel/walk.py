@@ -58,6 +58,7 @@ class Walk(Struct, eq=False):
     undo_kept: int
     cancelled: bool
     timed: bool
+    heard: dict[str, int]
     writes: dict[str, Value] = {}
     effects: list[Effect] = []
     rest: Rest | None = None
@@ -89,6 +90,11 @@ class Walk(Struct, eq=False):
                 expected=f"at most {UNDO_MAX:,} entries (UNDO_MAX)",
                 do="open a `saga(keep=False)` inside the loop",
             )
+
+    def hear(self, mark: str, seq: int) -> None:
+        """Note what was received of what all receive; the token's own dict is left alone."""
+        if seq > self.heard.get(mark, 0):
+            self.heard = {**self.heard, mark: seq}
 
     def push_frame(self, frame: Frame) -> None:
         self.frames = (*self.frames, frame)
@@ -131,11 +137,12 @@ class Walk(Struct, eq=False):
         self.effects.append(Report(outcome))
 
     def end_with(self, value: Value) -> None:
-        self.end(Completed(value, entries(self.undo)))
+        self.end(Completed(value, entries(self.undo), self.heard))
 
     def end_raising(self, raising: Raising) -> None:
-        undo = entries(self.undo)
-        self.end(Stopped(undo) if raising.interrupt == 0 else Failed(raising.error, undo))
+        undo, heard = entries(self.undo), self.heard
+        stopped = raising.interrupt == 0
+        self.end(Stopped(undo, heard) if stopped else Failed(raising.error, undo, heard))
 
     def transition(self) -> Transition:
         """Return the result: the new token, what changed, and the effects."""
@@ -159,6 +166,7 @@ class Walk(Struct, eq=False):
             self.cancelled,
             old.depth,
             old.origin,
+            self.heard,
         )
         change = Change(
             self.node,
@@ -171,6 +179,7 @@ class Walk(Struct, eq=False):
             self.hop,
             self.at,
             self.cancelled,
+            None if self.heard is old.heard else self.heard,
         )
         sleeps = type(rest) is OnTimer or type(rest) is OnEvent
         wake = wake_at(rest, self.frames) if sleeps or self.timed else 0
@@ -200,6 +209,7 @@ def walk_of(program: Program, placement: Placement, token: Token, now: int) -> W
         undo.size if undo is not None else 0,
         token.cancelled,
         timed,
+        token.heard,
     )
 
 

@@ -45,9 +45,12 @@ class Woken(Struct, frozen=True):
 
 
 class Received(Struct, frozen=True):
-    """The event that the token waits for."""
+    """The event that the token waits for. `mark` names what it is of, and `seq` is its place there,
+    where all receive it: so that the token does not receive it again."""
 
     event: Value
+    mark: str = ""
+    seq: int = 0
 
 
 class Cancel(Struct, frozen=True):
@@ -161,8 +164,8 @@ Effect = CallTask | CallUndo | Subscribe | Publish | Fork | Report | CancelChild
 class Change(Struct, frozen=True, array_like=True):
     """What a transition changed of a token, enough to make the new token from the old.
 
-    `frames` is None where they are as before. The undo list keeps its oldest `undo_kept` entries
-    and gets `undo_added` on top, oldest first.
+    `frames` and `heard` are None where they are as before. The undo list keeps its oldest
+    `undo_kept` entries and gets `undo_added` on top, oldest first.
     """
 
     node: int
@@ -175,6 +178,7 @@ class Change(Struct, frozen=True, array_like=True):
     hop: int = 0
     at: str = ""
     cancelled: bool = False
+    heard: dict[str, int] | None = None
 
 
 class Transition(Struct, frozen=True):

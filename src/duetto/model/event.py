@@ -45,6 +45,11 @@ class Event(Struct, frozen=True, array_like=True):
     stamp: int = 0
 
     @property
+    def mark(self) -> str:
+        """What names the events of its source, topic and key, among which `seq` is its place."""
+        return f"{self.source}/{self.topic}/{self.key}"
+
+    @property
     def name(self) -> str:
         """What names the event: equal for duplicates, different for everything else."""
         return f"{self.source}/{self.topic}/{self.lane}:{self.seq}"

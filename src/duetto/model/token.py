@@ -189,7 +189,9 @@ class Token(Struct, frozen=True, array_like=True):
     `definition` is the digest and `region` the index of what it walks. `at` is its participant,
     `hop` counts its moves, `reply_to` is where its parent rests. `step` counts its awaiting
     nodes; with run and path it names the keys of tasks. `depth` counts the calls around it.
-    `origin` is that of the event which started the run, if one did: it is passed on.
+    `origin` is that of the event which started the run, if one did: it is passed on. `heard` has
+    the seq of the last event of a source, topic and key that it received, of those that all receive
+    (PROTOCOL, rule 18).
     """
 
     path: str
@@ -207,6 +209,7 @@ class Token(Struct, frozen=True, array_like=True):
     cancelled: bool = False
     depth: int = 0
     origin: Origin | None = None
+    heard: dict[str, int] = {}
 
 
 class Completed(Struct, frozen=True, array_like=True, tag="c"):
@@ -215,6 +218,7 @@ class Completed(Struct, frozen=True, array_like=True, tag="c"):
 
     value: Value
     undo: tuple[Entry, ...] = ()
+    heard: dict[str, int] = {}
 
 
 class Failed(Struct, frozen=True, array_like=True, tag="f"):
@@ -222,12 +226,14 @@ class Failed(Struct, frozen=True, array_like=True, tag="f"):
 
     error: Error
     undo: tuple[Entry, ...] = ()
+    heard: dict[str, int] = {}
 
 
 class Stopped(Struct, frozen=True, array_like=True, tag="s"):
     """A child or a run ended because it was cancelled."""
 
     undo: tuple[Entry, ...] = ()
+    heard: dict[str, int] = {}
 
 
 Outcome = Completed | Failed | Stopped

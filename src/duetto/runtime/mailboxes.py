@@ -40,6 +40,11 @@ class Listener(Struct, frozen=True):
     step: int
 
 
+def is_new(token: Token, event: Event) -> bool:
+    """Return whether a token has not received an event: only what all receive is ever noted."""
+    return event.seq > token.heard.get(event.mark, 0)
+
+
 ANY: str | None = None
 """The key of who takes an event of any key."""
 
@@ -48,10 +53,12 @@ decode = msgspec.msgpack.Decoder(Mail).decode
 
 
 class Mailbox:
-    """The mailbox of one topic: the oldest event goes to the oldest who waits for its key."""
+    """The mailbox of one topic: the oldest event goes to the oldest who waits for its key, or to
+    all, where its class says so."""
 
     def __init__(self, desk: Desk, tokens: Tokens, kind: Kind) -> None:
         self.desk, self.tokens, self.kind = desk, tokens, kind
+        self._to_all = kind.declared.to_all
         self._prefix = f"mail/{kind.topic}/"
         self._mail: dict[int, Mail] = {}
         self._keys: dict[str, dict[int, None]] = {}
@@ -68,9 +75,10 @@ class Mailbox:
         """Let a token that rests here take the oldest event that fits, or wait for the next."""
         assert isinstance(token.rest, OnEvent), "it waits for an event"
         key = self._wanted(token.rest)
-        mail = self._oldest(key)
+        mail = self._oldest(key, token)
         if mail is not None:
-            self._forget(mail)
+            if not self._to_all:
+                self._forget(mail)
             self._give(run, token, mail.event)
             return
         listener = Listener(run.id, token.path, token.step)
@@ -82,7 +90,7 @@ class Mailbox:
     def take(self, event: Event) -> None:
         """Wake who has waited longest for an event, or keep it. Raises ValueRefused."""
         self.kind.load(event.data, event.version)
-        found = self._first_listener(event.key)
+        found = None if self._to_all else self._first_listener(event.key)
         if found is not None:
             self._give(*found, event)
             return
@@ -91,9 +99,26 @@ class Mailbox:
         self._remember(mail)
         self.desk.batch.state[self._name(mail)] = seal(encode(mail))
         self.desk.schedule()
+        if self._to_all:
+            self._give_all(event)
+
+    def _give_all(self, event: Event) -> None:
+        """Wake everybody who waits for an event, in their order: it stays for others."""
+        waiting: list[tuple[RunState, Token]] = []
+        while (found := self._first_listener(event.key)) is not None:
+            waiting.append(found)
+        for run, token in waiting:
+            if run.tokens.get(token.path) is not token:
+                continue  # another that was woken has cancelled it
+            if is_new(token, event):
+                self._give(run, token, event)
+            else:
+                self.listen(run, token)
 
     def fitting(self, rest: OnEvent) -> int:
         """Return how many kept events a token that rests so would take."""
+        if self._to_all:
+            return 0  # what it has not received it has got when it came here
         key = self._wanted(rest)
         return len(self._mail if key is None else self._keys.get(key, ()))
 
@@ -118,7 +143,8 @@ class Mailbox:
     def _give(self, run: RunState, token: Token, event: Event) -> None:
         live = self.kind.load(event.data, event.version)
         value = Value(DYNAMIC, self.desk.codec.dynamic.encode(live))
-        self.tokens.advance(run, token.path, Received(value), Cause("received", note=event.name))
+        received = Received(value, event.mark, event.seq) if self._to_all else Received(value)
+        self.tokens.advance(run, token.path, received, Cause("received", note=event.name))
 
     def _first_listener(self, key: str) -> tuple[RunState, Token] | None:
         """Return who has waited longest for a key, and waits still; forget those who do not."""
@@ -146,10 +172,11 @@ class Mailbox:
         if waiting:
             yield next(iter(waiting.items()))
 
-    def _oldest(self, key: str | None) -> Mail | None:
+    def _oldest(self, key: str | None, token: Token) -> Mail | None:
         self.sweep()
-        positions = self._mail if key is None else self._keys.get(key)
-        return self._mail[next(iter(positions))] if positions else None
+        positions = self._mail if key is None else self._keys.get(key, ())
+        fitting = (self._mail[position] for position in positions)
+        return next((mail for mail in fitting if is_new(token, mail.event)), None)
 
     def _remember(self, mail: Mail) -> None:
         self._mail[mail.position] = mail

@@ -64,11 +64,12 @@ def start(
     *,
     drawn: bool = False,
     origin: Origin | None = None,
+    heard: dict[str, int] | None = None,
 ) -> RunRow | None:
     """Begin a run at its home; return the row of the run that has this id already, if one has.
 
     No other run has an id that was `drawn`: asking the store would cost as much as a step. What it
-    emits follows from its `origin`, where it has one.
+    emits follows from its `origin`, where it has one; it does not receive what it has `heard`.
     Raises ConflictError where that run has another workflow or input, ValueRefused where the
     input or a name cannot be stored, ArgumentsRefused for arguments that do not fit.
     """
@@ -100,7 +101,7 @@ def start(
     refuse_unstorable(row)
     run = host.open_run(id, program.digest, home)
     host.new_rows[id] = row
-    _begin(host, run, program, variables, now, origin)
+    _begin(host, run, program, variables, now, origin, heard or {})
     host.after_commit(lambda: host.observer.note(RunStarted(id, name)))
     return None
 
@@ -152,10 +153,11 @@ def _begin(
     variables: dict[str, Value],
     now: int,
     origin: Origin | None,
+    heard: dict[str, int],
 ) -> None:
     token = root(program, ROOT, program.definition.home, variables)
     if origin is not None:
-        token = replace(token, origin=origin)
+        token = replace(token, origin=origin, heard=heard)
     transition = advance(program, host.placement, token, BEGIN, now)
     cascade = Cascade()
     if transition.token is None:

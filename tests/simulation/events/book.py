@@ -75,6 +75,7 @@ class Book:
             **{name: each.topics for name, each in self.listening.items()},
             **{f"@mailbox.{topic}": (topic,) for topic in MAILBOXES},
             "@start.kindle": ("Spark",),
+            "@start.chime": ("Bell",),
         }
         self.done: dict[tuple[str, LaneKey], set[int]] = {}
         """What each consumer has behind it, of each lane: handled, or kept as a row of its own."""

@@ -31,7 +31,10 @@ from duetto.testing.simulation.faults import (
 from tests.simulation.events.book import PLANS, Book
 from tests.simulation.reference import Wrong
 
-START, MAILBOX = "@start.kindle", "@mailbox."
+STARTS = {"@start.kindle": ("kindle", "spark", "Spark"), "@start.chime": ("chime", "bell", "Bell")}
+"""By consumer: the workflow that is started, its parameter, and by what."""
+
+MAILBOX, TO_ALL = "@mailbox.", ("Bell",)
 
 mail_of = msgspec.msgpack.Decoder(tuple[int, Event, int]).decode
 
@@ -67,6 +70,10 @@ class MailBook:
         """By the name of the row."""
         self.taken: dict[str, int] = {}
         """By the name of the event: the number of the run that received it."""
+        self.heard: dict[tuple[int, str], dict[str, int]] = {}
+        """Of what all receive: by token, and source, topic and key, the seq that it has come to."""
+        self.told: dict[int, list[str]] = {}
+        """By run, what it received, as outsiders name it."""
         self.rows: dict[int, RunRow] = {}
         self.clock_ms = 0
         self._turns_back = any(
@@ -86,7 +93,8 @@ class MailBook:
         for rid, sealed in batch.journal:
             self._moved(rid, journal.record(unseal(sealed)))
         self._mailed(batch)
-        self._started(batch)
+        for consumer in STARTS:
+            self._started(batch, consumer)
         self._nobody_waits_in_vain()
 
     def _moved(self, rid: int, record: Record) -> None:
@@ -116,21 +124,41 @@ class MailBook:
         wait, known = self.waits.get(place), self.book.known.get(name)
         if wait is None or known is None:
             raise Wrong(7, f"{place} receives {name}: it waits {wait}, and the event is {known}")
-        if name in self.taken:
-            raise Wrong(6, f"{name} is received by {place}, and was by {self.taken[name]}")
         event = known.event
+        if name in self.taken or self._has_heard(place, event):
+            raise Wrong(6, f"{name} is received by {place}, and was by {self.taken.get(name)}")
         if not wait.takes(event):
             raise Wrong(6, f"{place} waits for {wait}, and receives {name} of {event.key}")
         for other, each in self.waits.items():
             longer = each.since < wait.since and not self._turns_back
-            if longer and each.takes(event):
+            if longer and each.takes(event) and event.topic not in TO_ALL:
                 raise Wrong(6, f"{place} receives {name}, and {other} has waited longer")
         for row in self.kept.values():
             if row.event.name == name:
                 break
-            if row.event.name not in self.taken and wait.takes(row.event) and not self._is_old(row):
+            if self._fits(place, wait, row):
                 raise Wrong(6, f"{place} receives {name}, and {row.event.name} is older")
-        self.taken[name] = place[0]
+        self.told.setdefault(place[0], []).append(known.fact.name)
+        if event.topic in TO_ALL:
+            self.heard.setdefault(place, {})[event.mark] = event.seq
+        else:
+            self.taken[name] = place[0]
+
+    def _has_heard(self, place: tuple[int, str], event: Event) -> bool:
+        """Return whether a token has received an event, or one that is behind it, or was started by
+        one."""
+        seq = self.heard.get(place, {}).get(event.mark, 0)
+        row = self.rows[place[0]]
+        if row.workflow == "chime":
+            first = self.book.named[started_by(row)].event
+            seq = max(seq, first.seq) if first.mark == event.mark else seq
+        return event.seq <= seq
+
+    def _fits(self, place: tuple[int, str], wait: Wait, row: Kept) -> bool:
+        """Return whether a token that waits has to get an event that is kept."""
+        event = row.event
+        is_free = event.name not in self.taken and not self._has_heard(place, event)
+        return is_free and wait.takes(event) and not self._is_old(row)
 
     def _mailed(self, batch: Batch) -> None:
         """Take in the rows of mailboxes; what is gone was received, or is too old."""
@@ -166,13 +194,14 @@ class MailBook:
         age_ms = self.clock_ms - row.clock_ms + self._doubt_ms
         return age_ms >= MAILBOXES[row.event.topic] * 1000
 
-    def _started(self, batch: Batch) -> None:
+    def _started(self, batch: Batch, start: str) -> None:
         """An event starts its run in the commit that has it behind it."""
-        begun = [started_by(row) for row in batch.runs if row.workflow == "kindle"]
+        workflow, *_ = STARTS[start]
+        begun = [started_by(row) for row in batch.runs if row.workflow == workflow]
         taken = [
             self.book.known[name].fact.name
             for consumer, name in self.book.latest
-            if consumer == START
+            if consumer == start
         ]
         if sorted(begun) != sorted(taken):
             raise Wrong(1, f"{taken} were to start a run each, and {begun} did")
@@ -180,7 +209,7 @@ class MailBook:
     def _nobody_waits_in_vain(self) -> None:
         for place, wait in self.waits.items():
             for row in self.kept.values():
-                if wait.takes(row.event) and not self._is_old(row):
+                if self._fits(place, wait, row):
                     raise Wrong(8, f"{place} waits for {wait}, and {row.event.name} is kept")
 
     # -- in the end
@@ -208,9 +237,6 @@ class MailBook:
 
     def ended(self) -> None:
         """Each run that ended tells what it received, and emitted all that it was to emit."""
-        received: dict[int, list[str]] = {}
-        for name, rid in self.taken.items():
-            received.setdefault(rid, []).append(self.book.known[name].fact.name)
         for rid, row in self.rows.items():
             current = self.world.machine.disk.run(row.id)
             if current is None or current.status == RUNNING:
@@ -218,8 +244,8 @@ class MailBook:
             if current.status != COMPLETED:
                 raise Wrong(3, f"{row.id} ended with {journal.outcome(current.result)}")
             told = [name for name in result_of(current) if name != NOTHING]
-            if sorted(told) != sorted(received.get(rid, [])):
-                raise Wrong(6, f"{row.id} tells of {told}, and received {received.get(rid)}")
+            if told != self.told.get(rid, []):
+                raise Wrong(6, f"{row.id} tells of {told}, and received {self.told.get(rid)}")
             for name in self._emitted(row):
                 if name not in self.book.named:
                     raise Wrong(7, f"{row.id} has ended, and {name} was not published")
@@ -227,6 +253,8 @@ class MailBook:
     def _emitted(self, row: RunRow) -> list[str]:
         if row.workflow == "kindle":
             return [f"{started_by(row)}>kindle"]
+        if row.workflow == "chime":
+            return []
         moves: tuple[Move, ...] = self.world.given.walks[int(row.id[1:])].moves
         return [f"{row.id}.{at}" for at, move in enumerate(moves) if move.does == "emit"]
 
@@ -244,7 +272,9 @@ def stalls_ms(fault: Fault) -> float:
 
 def started_by(row: RunRow) -> str:
     """Return the name of the event that started a run: its input."""
-    return PLANS["Spark"].decode(msgspec.msgpack.decode(row.input)["spark"]).name
+    parts = {workflow: (name, topic) for workflow, name, topic in STARTS.values()}
+    name, topic = parts[row.workflow]
+    return PLANS[topic].decode(msgspec.msgpack.decode(row.input)[name]).name
 
 
 def result_of(row: RunRow) -> list[str]:

@@ -29,7 +29,7 @@ def test_what_is_durable_is_what_was_promised(kind: str) -> None:
     for name in ("events", "handled", "crashes", "redriven"):
         assert counts.totals[name] > floor, counts.totals
     assert all(counts.faults[name] for name in ("OperatorRedrives", "TaskKills", "NodeDies"))
-    assert counts.totals["replayed"] > floor
+    assert counts.totals["replayed"] > floor or kind == "mailboxes", counts.totals
     assert counts.totals["discarded"] or kind == "mailboxes", counts.totals
 
 

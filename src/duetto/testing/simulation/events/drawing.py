@@ -21,7 +21,7 @@ from duetto.testing.simulation.scenario import ALONE
 EVENT_CLASSES = ("facts", "mailboxes")
 
 TOPICS = ("Red", "Green", "Blue", "Grey")
-RECEIVED = ("Post", "Post", "Note")
+RECEIVED = ("Post", "Post", "Note", "Bell")
 SERVICES = ("a", "b", "c")
 KEYS = ("k", "l", "m")
 """Few, so that many events have one key, and their order matters."""
@@ -57,7 +57,7 @@ class _Dice:
     @property
     def said(self) -> tuple[str, ...]:
         """The topics of what may be published."""
-        return (*TOPICS, "Post", "Note", "Spark") if self.kind == "mailboxes" else TOPICS
+        return (*TOPICS, "Post", "Note", "Spark", "Bell") if self.kind == "mailboxes" else TOPICS
 
     # -- who listens
 
@@ -119,7 +119,7 @@ class _Dice:
             case 0:
                 return Move("sleep", "", "", random.choice((0.01, 0.1, 1.0, 2.5)))
             case 1 | 2:
-                topic = random.choice(("Post", "Note", "Red", "Spark"))
+                topic = random.choice(("Post", "Note", "Red", "Spark", "Bell"))
                 return Move("emit", topic, random.choice(self.keys))
             case _:
                 key = random.choice(("", *self.keys))

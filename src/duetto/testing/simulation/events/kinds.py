@@ -50,10 +50,14 @@ class Note(Fact, frozen=True): ...
 class Spark(Fact, frozen=True): ...
 
 
+@event(key="key", lanes=2, to_all=True)
+class Bell(Fact, frozen=True): ...
+
+
 CLASSES: dict[str, type[Fact]] = {
-    each.__name__: each for each in (Red, Green, Blue, Grey, Post, Note, Spark)
+    each.__name__: each for each in (Red, Green, Blue, Grey, Post, Note, Spark, Bell)
 }
-MAILBOXES = {"Post": 7 * 24 * 3600.0, "Note": KEPT_S}
+MAILBOXES = {"Post": 7 * 24 * 3600.0, "Note": KEPT_S, "Bell": 7 * 24 * 3600.0}
 """The topics that runs receive, and how long (s) each is kept."""
 
 NOTHING = "-"
@@ -79,6 +83,8 @@ async def walk(id: str, moves: list[Move]) -> list[str]:
                 emit(Post(move.key, name))
             elif move.topic == "Note":
                 emit(Note(move.key, name))
+            elif move.topic == "Bell":
+                emit(Bell(move.key, name))
             else:
                 emit(Spark(move.key, name))
         else:
@@ -86,6 +92,9 @@ async def walk(id: str, moves: list[Move]) -> list[str]:
                 if move.topic == "Post":
                     post = await receive(Post, key=key, timeout=limit)
                     found = [*found, post.name]
+                elif move.topic == "Bell":
+                    bell = await receive(Bell, key=key, timeout=limit)
+                    found = [*found, bell.name]
                 else:
                     note = await receive(Note, key=key, timeout=limit)
                     found = [*found, note.name]
@@ -101,5 +110,15 @@ async def kindle(spark: Spark) -> str:
     try:
         post = await receive(Post, key=spark.key, timeout=0.2)
         return post.name
+    except TimeoutError:
+        return "-"
+
+
+@workflow(start_on=Bell)
+async def chime(bell: Bell) -> str:
+    """Wait a moment for the next bell of the same key."""
+    try:
+        following = await receive(Bell, key=bell.key, timeout=0.2)
+        return following.name
     except TimeoutError:
         return "-"

@@ -26,7 +26,7 @@ from duetto.store import Batch
 from duetto.testing.simulation.asking import ask
 from duetto.testing.simulation.codes import Fetch
 from duetto.testing.simulation.events import kinds
-from duetto.testing.simulation.events.kinds import CLASSES, MAILBOXES, kindle, walk
+from duetto.testing.simulation.events.kinds import CLASSES, MAILBOXES, chime, kindle, walk
 from duetto.testing.simulation.events.operators import ROUND_S, LetterOperator
 from duetto.testing.simulation.events.scenario import EventScenario, Publication, Walking
 from duetto.testing.simulation.events.services import Ledger, handlers_of
@@ -60,7 +60,7 @@ PLACED = "orchestration"
 
 SYMBOLS = Symbols((kinds,))
 CODEC = MsgpackCodec(SYMBOLS)
-WORKFLOWS: list[Workflow[..., Any]] = [walk, kindle]
+WORKFLOWS: list[Workflow[..., Any]] = [walk, kindle, chime]
 PROGRAMS = Programs(WORKFLOWS, CODEC, SYMBOLS)
 KINDS = Kinds(CLASSES.values(), CODEC)
 
@@ -140,7 +140,7 @@ class EventWorld:
             handlers,
             {},
             {"": frozenset(MAILBOXES)},
-            {"kindle": ("", "Spark")},
+            {"kindle": ("", "Spark"), "chime": ("", "Bell")},
         )
         self.events = HostEvents(host, app)
         join_logs([self.events])
