@@ -164,6 +164,20 @@ def test_letters_are_redriven_and_discarded_by_what_they_are(shop: Project) -> N
     assert shop.lines("deadletters", "list") == []
 
 
+def test_what_happened_is_drawn_beside_what_is_declared(shop: Project) -> None:
+    said = shop.duetto("topology", "--observed").stdout
+    assert "Placed     outside → inventory.hold_stock" in said
+    assert "Reserved   inventory.hold_stock → thank (starts it)" in said
+    assert "unseen: It is declared that wait receives Reserved; that was not seen." in said
+    assert "undeclared" not in said
+    shop.write(f"{shop.module}.py", APP.replace("-> Reserved | None", "-> None"))
+    sys.modules.pop(shop.module, None)
+    said = shop.duetto("topology", "--observed", "--strict", code=1).stdout
+    assert "It was seen that inventory.hold_stock publishes Reserved; that is not declared" in said
+    found = shop.duetto("topology", "--observed", "--format", "mermaid")
+    assert found.stdout.startswith("flowchart LR\n")
+
+
 def test_a_handler_handles_again_what_is_picked(shop: Project) -> None:
     said = shop.duetto("events", "replay", "inventory.hold_stock", "--key", "a").stdout
     assert "replay 1 of inventory.hold_stock: 1 event; no app runs here" in said

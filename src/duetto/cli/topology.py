@@ -13,10 +13,14 @@ from duetto.app import App
 from duetto.cli.command import Command, screen
 from duetto.cli.exits import DONE, NO
 from duetto.cli.graph import write
-from duetto.cli.project import load_app, named_app
+from duetto.cli.project import about_an_app, load_app
+from duetto.cli.reach import Target, ask
 from duetto.drawing import topology_mermaid, topology_svg, topology_text
 from duetto.model.topology import Finding, Topology
-from duetto.operations.findings import findings
+from duetto.operations.findings import differing, findings
+from duetto.operations.observing import Observed, as_seen
+from duetto.operations.requests import Observe
+from duetto.operations.topology import differences
 from duetto.operations.topology import topology as declared
 
 FORMATS = ("text", "mermaid", "svg", "json")
@@ -43,20 +47,36 @@ FORMATS = ("text", "mermaid", "svg", "json")
     metavar="EVENT",
     help="An event that is published from outside the app; may be repeated.",
 )
+@click.option(
+    "--observed",
+    "as_observed",
+    is_flag=True,
+    help="Draw what happened last, of a store, and list where it differs from what is declared.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 where something was found.")
-@named_app
+@about_an_app
 @click.pass_context
 def topology(
     ctx: click.Context,
     form: str,
     file: Path | None,
     outside: tuple[str, ...],
+    as_observed: bool,
     strict: bool,
     app_name: str | None,
+    store: Path | None,
 ) -> None:
     """Draw who publishes and who listens, as declared, and list what is likely wrong."""
-    drawn = declared_by(load_app(app_name), outside)
-    found, told = findings(drawn), screen()
+    if store is not None and not as_observed:
+        raise click.UsageError("--store has what happened: give --observed as well.")
+    drawn, told = declared_by(load_app(app_name), outside), screen()
+    found = findings(drawn)
+    if as_observed:
+        seen = ask(Target(app_name, store), Observe(), Observed)
+        found = differing(differences(drawn, seen.seen))
+        drawn = as_seen(drawn, seen)
+        if not seen.whole:
+            click.echo(f"the newest {seen.events:,} events were looked at", err=True)
     if told.as_json and file is None:
         form = "json"
     text = DRAWN[form](drawn, found)

@@ -23,7 +23,8 @@ class Event(Struct, frozen=True, array_like=True):
 
     `at` is when it was published and `time` when it happened, both in ms since the epoch; `stamp`
     is the latest `time` of its lane before it, as its source says (PROTOCOL, rule 34). `causation`
-    names what it follows from: an event, or a run. `foreign` is the id under which another system
+    names what it follows from: an event, or a run; `by` the handler or workflow that published it,
+    "" for outside. `foreign` is the id under which another system
     published it.
     """
 
@@ -43,6 +44,7 @@ class Event(Struct, frozen=True, array_like=True):
     foreign: str = ""
     time: int = 0
     stamp: int = 0
+    by: str = ""
 
     @property
     def mark(self) -> str:

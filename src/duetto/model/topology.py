@@ -92,7 +92,7 @@ class Topology(Struct, frozen=True):
 class Finding(Struct, frozen=True):
     """Something that is likely a mistake; `topics` and `parts` are what it is about."""
 
-    kind: Literal["unheard", "unfed", "endless", "untriggered", "unknown"]
+    kind: Literal["unheard", "unfed", "endless", "untriggered", "unknown", "undeclared", "unseen"]
     message: str
     do: str
     topics: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ from duetto.model.event import Event, Held, place_of
 from duetto.model.view import EventView, LetterView, LineageView, WindowView
 from duetto.operations.lineage import lineage
 from duetto.operations.log import logged
+from duetto.operations.observing import Observed, observed
 from duetto.operations.transaction import Transaction
 from duetto.runtime.consumer import Consumer
 from duetto.runtime.engine import Engine
@@ -236,6 +237,11 @@ class EventOperations:
         """Return what an event or a run follows from, and what followed. Raises NotFound."""
         self._hosts()
         return lineage(self._engine, name)
+
+    def observed(self) -> Observed:
+        """Return who published and who took what, of what happened here last."""
+        self._hosts()
+        return observed(self._engine)
 
     def _event(self, name: str) -> Event:
         place = place_of(name)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from duetto.model.event import HOPS_MAX
-from duetto.model.topology import Finding, Part, Topology, Undoing
+from duetto.model.topology import Difference, Finding, Link, Part, Topology, Undoing
+
+DOES = {
+    "publishes": "publishes",
+    "listens": "listens to",
+    "receives": "receives",
+    "starts": "is started by",
+}
 
 
 def findings(topology: Topology) -> list[Finding]:
@@ -17,6 +24,27 @@ def findings(topology: Topology) -> list[Finding]:
         *_untriggered(topology),
         *_unknown(topology),
     ]
+
+
+def differing(found: Iterable[Difference]) -> list[Finding]:
+    """Return what was seen and is not declared, or is declared and was not seen."""
+    return [_differing(*each) for each in ((one.link, one.declared) for one in found)]
+
+
+def _differing(link: Link, declared: bool) -> Finding:
+    what = f"{link.part} {DOES[link.verb]} {link.topic}"
+    if declared:
+        message, do = (
+            f"It is declared that {what}; that was not seen.",
+            "leave it out, if it is over",
+        )
+    else:
+        message, do = (
+            f"It was seen that {what}; that is not declared.",
+            "declare it, or see who did",
+        )
+    kind = "unseen" if declared else "undeclared"
+    return Finding(kind, message, do, topics=(link.topic,), parts=(link.part,))
 
 
 def _unheard(topology: Topology) -> Iterator[Finding]:

@@ -202,7 +202,9 @@ class _Finder:
                 return LineageNode(name, "gone", place.topic if place is not None else "run", 0)
 
     def _by(self, event: Event) -> str:
-        """Say who published an event: a workflow, or the handlers that may have."""
+        """Say who published an event, or may have."""
+        if event.by:
+            return event.by
         match self._item(cause) if (cause := _cause(event)) else None:
             case RunRow() as row:
                 return row.workflow

@@ -96,6 +96,10 @@ class Lineage(Request, frozen=True):
     name: str
 
 
+class Observe(Request, frozen=True):
+    pass
+
+
 class ListLetters(Request, frozen=True):
     handler: str = ""
     topic: str = ""
@@ -140,6 +144,7 @@ OfEvents = (
     | Events
     | Event
     | Lineage
+    | Observe
     | ListLetters
     | Letter
     | Redrive
@@ -149,7 +154,7 @@ OfEvents = (
     | DiscardAll
 )
 AnyRequest = OfRuns | OfEvents
-READS = (Show, List, History, Explain, Events, Event, Lineage, ListLetters, Letter)
+READS = (Show, List, History, Explain, Events, Event, Lineage, Observe, ListLetters, Letter)
 REQUESTS: tuple[type[Request], ...] = get_args(AnyRequest)
 
 
@@ -212,6 +217,8 @@ async def _of_events(operations: EventOperations, request: OfEvents) -> object:
             return operations.show(name)
         case Lineage(name):
             return operations.lineage(name)
+        case Observe():
+            return operations.observed()
         case ListLetters(handler, topic, key, reason, limit):
             return operations.letters(Letters(handler, topic, key, reason), limit=limit)
         case Letter(handler, position):

@@ -147,7 +147,8 @@ class HostEvents(Events):
                 program = self.host.programs.program(token.definition)
                 origin = emitted(run, token)
                 try:
-                    self.publisher.publish(program.load(effect.event), origin)
+                    by = program.definition.name
+                    self.publisher.publish(program.load(effect.event), origin, by=by)
                 except DuettoError as refused:
                     self.host.note(run, token.path, "not published", str(refused))
 

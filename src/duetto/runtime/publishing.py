@@ -61,8 +61,10 @@ class Publisher:
         """Tell of each event of a topic, once it is durable, in the order of its lane."""
         self._listeners.setdefault(topic, []).append(hear)
 
-    def publish(self, value: object, origin: Origin, *, foreign: str = "") -> Event:
-        """Write an event into the next commit. Raises ValueRefused, or LimitExceeded."""
+    def publish(self, value: object, origin: Origin, *, by: str = "", foreign: str = "") -> Event:
+        """Write an event into the next commit; `by` is the handler or workflow that publishes it.
+
+        Raises ValueRefused, or LimitExceeded."""
         check_hops(origin)
         desk, kind = self.desk, self.kinds.of(value)
         key, data = kind.pack(value)
@@ -88,6 +90,7 @@ class Publisher:
             foreign,
             time,
             stamp,
+            by,
         )
         self.heads[topic, lane] = seq
         desk.batch.events.append((topic, lane, seq, now, seal(encode(event))))

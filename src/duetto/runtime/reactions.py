@@ -174,7 +174,7 @@ class Reactions(Consumer):
         if reaction.asked is not None and reaction.asked.statements:
             self.desk.apply(reaction.asked.statements)
         for value in values:
-            self.publisher.publish(value, origin)
+            self.publisher.publish(value, origin, by=self.name)
 
     def _origin(self, reaction: Reaction) -> Origin:
         return origin_of(reaction.event)

@@ -177,7 +177,7 @@ class Windows(Consumer):
         made = self._made(self.function.window(key, start, events, revision))
         result = Result(revision)
         if made is not None:
-            event = self.publisher.publish(made, origin)
+            event = self.publisher.publish(made, origin, by=self.name)
             result = Result(revision, event.topic, event.data, event.version)
         self._put(self._result_name(place), encode(result))
         if place in self._open:
