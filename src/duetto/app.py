@@ -36,7 +36,7 @@ from duetto.operations import Handle, Listener, Operations
 from duetto.operations.transaction import Transaction
 from duetto.runtime.clock import SystemClock
 from duetto.runtime.engine import Engine
-from duetto.runtime.events import Choreography
+from duetto.runtime.events import Choreography, stranger
 from duetto.runtime.kinds import Kinds
 from duetto.runtime.programs import Programs
 from duetto.runtime.tables import make_tables, tables_of
@@ -298,7 +298,10 @@ class App:
         tasks = handles(list(self.tasks.values()), self.codec)
         try:
             stores = self._stores(read_only=read_only)
-            engine = self._new_engine(stores, tasks, self._choreography(None, stores))
+            choreography = self._choreography(None, stores)
+            if choreography is None and read_only:
+                choreography = stranger(self.kinds)
+            engine = self._new_engine(stores, tasks, choreography)
             engine.rest()
             try:
                 yield Operations(engine)

@@ -164,6 +164,20 @@ def test_letters_are_redriven_and_discarded_by_what_they_are(shop: Project) -> N
     assert shop.lines("deadletters", "list") == []
 
 
+def test_a_store_is_read_without_its_app(shop: Project) -> None:
+    store = str(next(shop.folder.glob("*.sqlite")))
+    shop.write("pyproject.toml", "[project]\n")
+    events = shop.lines("events", "tail", "--store", store, "--topic", "Placed")
+    assert [each["key"] for each in events] == ["a", "b"]
+    said = shop.duetto("events", "show", events[0]["name"], "--store", store).stdout
+    assert "Placed   version 1" in said
+    [letter] = shop.lines("deadletters", "list", "--store", store)
+    assert (letter["handler"], letter["event"]["key"]) == ("inventory.hold_stock", "b")
+    place = ("inventory.hold_stock", str(letter["position"]))
+    assert "too many" in shop.duetto("deadletters", "show", *place, "--store", store).stdout
+    assert shop.lines("events", "tail", "--store", store, "--topic", "Palced") == []
+
+
 def test_what_happened_is_drawn_beside_what_is_declared(shop: Project) -> None:
     said = shop.duetto("topology", "--observed").stdout
     assert "Placed     outside → inventory.hold_stock" in said

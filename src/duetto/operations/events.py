@@ -210,7 +210,9 @@ class EventOperations:
 
         Raises NotFound for a topic that is not known.
         """
-        topics = {self._home.kinds.topic(topic).topic} if topic else None
+        if topic and self._home.kinds.by_topic:
+            self._home.kinds.topic(topic)
+        topics = {topic} if topic else None
         events = (
             event
             for each in self._hosts()

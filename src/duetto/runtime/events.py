@@ -52,12 +52,17 @@ class Choreography(Struct, frozen=True, eq=False):
     """By workflow: its home, and the topic that starts it."""
 
 
+def stranger(kinds: Kinds) -> Choreography:
+    """Return what is said of events by who reads a store without the app that made it."""
+    return Choreography(kinds, frozenset({""}), {}, {}, {}, {})
+
+
 class HostEvents(Events):
     """Events at one host. Made after the host, before its runs are recovered."""
 
     def __init__(self, host: Host, app: Choreography) -> None:
         self.host, self.kinds = host, app.kinds
-        self.source = min(host.participants) or "app"
+        self.source: str = min(host.participants) or "app"
         self.publisher = Publisher(host, app.kinds, self.source)
         self._due_rows = Timers(host.loop, host.clock, self._due)
         self.timers = (self._due_rows,)
@@ -89,6 +94,8 @@ class HostEvents(Events):
             for topic in app.kinds.by_topic:
                 self.publisher.listen(topic, self.feeds.published)
         host.events, host.exchange.events = self, self._heard
+        if not app.kinds.by_topic:
+            self._read_rows()
 
     def _add_handlers(self, handlers: Mapping[str, tuple[Handler, TaskHandle]]) -> None:
         for name, (handler, handle) in handlers.items():
@@ -103,6 +110,15 @@ class HostEvents(Events):
                     timers=self._due_rows,
                     doubts=self._doubts,
                 )
+
+    def _read_rows(self) -> None:
+        """Learn from the store who published and who holds letters, where no class says so."""
+        log = self.host.store.log
+        for name in {name.split("/")[1] for name, _ in log.state("held/")}:
+            self.consumers[name] = Consumer(self.host, name, (), publisher=self.publisher)
+        for (topic, lane), head in self.publisher.heads.items():
+            for event in self.publisher.read(topic, lane, head - 1, 1):
+                self.source = self.publisher.source = event.source
 
     def _add_mailbox(self, topic: str) -> None:
         if topic not in self.mailboxes:
