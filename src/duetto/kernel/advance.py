@@ -113,9 +113,9 @@ def _take(walk: Walk, input: Input) -> None:
             _undone(walk)
         case Woken():
             _woken(walk)
-        case Received(event, mark, seq):
-            if mark:
-                walk.hear(mark, seq)
+        case Received(event, stream, seq):
+            if stream:
+                walk.hear(stream, seq)
             _received(walk, event)
         case Cancel(begun):
             walk.cancelled = True

@@ -176,8 +176,8 @@ def join(walk: Walk, outcomes: tuple[Outcome, ...]) -> None:
         return
     walk.rest = None
     for outcome in outcomes:
-        for mark, seq in outcome.heard.items():
-            walk.hear(mark, seq)
+        for stream, seq in outcome.heard.items():
+            walk.hear(stream, seq)
     if isinstance(node, Race):
         _join_race(walk, node, rest, outcomes)
         return

@@ -91,10 +91,10 @@ class Walk(Struct, eq=False):
                 do="open a `saga(keep=False)` inside the loop",
             )
 
-    def hear(self, mark: str, seq: int) -> None:
+    def hear(self, stream: str, seq: int) -> None:
         """Note what was received of what all receive; the token's own dict is left alone."""
-        if seq > self.heard.get(mark, 0):
-            self.heard = {**self.heard, mark: seq}
+        if seq > self.heard.get(stream, 0):
+            self.heard = {**self.heard, stream: seq}
 
     def push_frame(self, frame: Frame) -> None:
         self.frames = (*self.frames, frame)

@@ -45,11 +45,11 @@ class Woken(Struct, frozen=True):
 
 
 class Received(Struct, frozen=True):
-    """The event that the token waits for. `mark` names what it is of, and `seq` is its place there,
+    """The event that the token waits for. `stream` names what it is of, and `seq` is its place there,
     where all receive it: so that the token does not receive it again."""
 
     event: Value
-    mark: str = ""
+    stream: str = ""
     seq: int = 0
 
 

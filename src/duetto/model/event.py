@@ -47,7 +47,7 @@ class Event(Struct, frozen=True, array_like=True):
     by: str = ""
 
     @property
-    def mark(self) -> str:
+    def stream(self) -> str:
         """What names the events of its source, topic and key, among which `seq` is its place."""
         return f"{self.source}/{self.topic}/{self.key}"
 

@@ -42,7 +42,7 @@ class Listener(Struct, frozen=True):
 
 def is_new(token: Token, event: Event) -> bool:
     """Return whether a token has not received an event: only what all receive is ever noted."""
-    return event.seq > token.heard.get(event.mark, 0)
+    return event.seq > token.heard.get(event.stream, 0)
 
 
 ANY: str | None = None
@@ -143,7 +143,7 @@ class Mailbox:
     def _give(self, run: RunState, token: Token, event: Event) -> None:
         live = self.kind.load(event.data, event.version)
         value = Value(DYNAMIC, self.desk.codec.dynamic.encode(live))
-        received = Received(value, event.mark, event.seq) if self._to_all else Received(value)
+        received = Received(value, event.stream, event.seq) if self._to_all else Received(value)
         self.tokens.advance(run, token.path, received, Cause("received", note=event.name))
 
     def _first_listener(self, key: str) -> tuple[RunState, Token] | None:

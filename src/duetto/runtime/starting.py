@@ -32,5 +32,5 @@ class Starter:
         live = self.kind.load(event.data, event.version)
         id, origin = run_id(self.workflow, event.name), origin_of(event)
         check_hops(origin)
-        heard = {event.mark: event.seq} if self.kind.declared.to_all else {}
+        heard = {event.stream: event.seq} if self.kind.declared.to_all else {}
         runs.start(host, program, id, (live,), {}, origin=origin, heard=heard)

@@ -140,18 +140,18 @@ class MailBook:
                 raise Wrong(6, f"{place} receives {name}, and {row.event.name} is older")
         self.told.setdefault(place[0], []).append(known.fact.name)
         if event.topic in TO_ALL:
-            self.heard.setdefault(place, {})[event.mark] = event.seq
+            self.heard.setdefault(place, {})[event.stream] = event.seq
         else:
             self.taken[name] = place[0]
 
     def _has_heard(self, place: tuple[int, str], event: Event) -> bool:
         """Return whether a token has received an event, or one that is behind it, or was started by
         one."""
-        seq = self.heard.get(place, {}).get(event.mark, 0)
+        seq = self.heard.get(place, {}).get(event.stream, 0)
         row = self.rows[place[0]]
         if row.workflow == "chime":
             first = self.book.named[started_by(row)].event
-            seq = max(seq, first.seq) if first.mark == event.mark else seq
+            seq = max(seq, first.seq) if first.stream == event.stream else seq
         return event.seq <= seq
 
     def _fits(self, place: tuple[int, str], wait: Wait, row: Kept) -> bool:
