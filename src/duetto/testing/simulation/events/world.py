@@ -15,7 +15,7 @@ from duetto.model.message import Message
 from duetto.observer import LetterKept, Observer, Signal
 from duetto.operations.operations import Operations
 from duetto.runtime.engine import Engine
-from duetto.runtime.events import Choreography, HostEvents
+from duetto.runtime.events import Choreography, HostEvents, source_of
 from duetto.runtime.host import Host
 from duetto.runtime.kinds import Kinds
 from duetto.runtime.programs import Programs
@@ -140,7 +140,9 @@ class EventWorld:
             {"": frozenset(MAILBOXES)},
             {"kindle": ("", "Spark")},
         )
-        self.events = HostEvents(host, app)
+        self.events = HostEvents(
+            host, app, dict.fromkeys(host.participants, source_of(host.participants))
+        )
         for consumer in self.events.consumers.values():
             if self.given.room and isinstance(consumer, Reactions):
                 consumer.held_max = consumer.queue_max = self.given.room
