@@ -56,7 +56,7 @@ class Event(Struct, frozen=True, array_like=True):
     @property
     def is_mark(self) -> bool:
         """Whether it is no event, and only moves the watermark of its lane."""
-        return not self.data
+        return self.mark is not None and not self.data
 
     @property
     def name(self) -> str:

@@ -251,7 +251,9 @@ class Windows(Consumer):
     def _named(self, place: Place) -> Event:
         """Return an entry without data that names a window, for a letter about it."""
         topic, now = self.function.topic, self.desk.clock.now_ms()
-        return Event(self.publisher.source, topic, 0, 0, place[1], 1, now, b"", time=place[0])
+        start, key = place
+        source = self.publisher.source
+        return Event(source, topic, 0, 0, key, 1, now, b"", time=start, mark=start)
 
     def _forgive(self, place: Place) -> None:
         """Drop the letter that nothing could be made of a window."""
