@@ -173,6 +173,37 @@ def test_what_is_late_is_a_letter_and_corrects_when_it_is_redriven(weather: AppU
     assert shown(weather, "station.watched")["T", 0] == (2.0,)
 
 
+def test_of_two_with_one_id_the_lower_position_counts_wherever_they_fall(
+    duetto_app: AppFactory,
+) -> None:
+    first, second = reading(30, 1.0, line=1), reading(90, 2.0, line=2)
+    second = msgspec.structs.replace(second, row=first.row)
+    for order in ([first, second], [second, first]):
+        for is_shown_between in (False, True):
+            weather = duetto_app(app)
+            weather.publish(reading(0, 0.0, line=9))
+            for one in order:
+                weather.publish(one)
+                if is_shown_between:
+                    show(weather)
+            show(weather)
+            assert shown(weather) == {("CO(GT)/x", 0): (1.0, 0.0)}
+
+
+def test_what_is_mended_leaves_the_window_in_which_it_was(weather: AppUnderTest) -> None:
+    weather.publish(reading(0, 1.0, line=1))
+    weather.publish(reading(5, 1.0, line=5, metric="T"))
+    show(weather)
+    weather.publish(reading(1, 666.0, line=2))
+    weather.settle()
+    [letter] = weather.letters()
+    mended = reading(1, 2.0, line=2, metric="T")
+    weather.redrive(letter.handler, letter.position, msgspec.json.encode(mended).decode())
+    weather.settle()
+    assert shown(weather) == {("CO(GT)/x", 0): (1.0,), ("T", 0): (2.0, 1.0)}
+    assert weather.letters() == []
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_every_commit_may_be_the_last(
     duetto_app: AppFactory, duetto_crash: Crashes, kept: bool

@@ -139,19 +139,28 @@ class WindowFunction:
         return Window(key, instant(start_ms), instant(end_ms), events, revision)
 
 
+EPOCH = datetime.fromtimestamp(0, UTC)
+MILLISECOND = timedelta(milliseconds=1)
+FIRST_MS = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MILLISECOND
+LAST_MS = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MILLISECOND
+"""The instants that a datetime can be, in ms since the epoch."""
+
+
 def instant(ms: int) -> datetime:
-    """Return an instant of ms since the epoch as UTC."""
-    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=ms)
+    """Return an instant of ms since the epoch as UTC; the nearest there is where it is none."""
+    return EPOCH + timedelta(milliseconds=min(max(ms, FIRST_MS), LAST_MS))
 
 
 def ms_of(time: object) -> int:
     """Return a time of an event in ms since the epoch; a datetime without a zone is taken as UTC.
 
-    Raises TypeError for what is no time.
+    Raises TypeError for what is no time, OverflowError for one that no datetime can be.
     """
     if isinstance(time, datetime):
         aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-        return round((aware - datetime.fromtimestamp(0, UTC)) / timedelta(milliseconds=1))
+        return round((aware - EPOCH) / MILLISECOND)
     if isinstance(time, int) and not isinstance(time, bool):
-        return time
+        if FIRST_MS <= time <= LAST_MS:
+            return time
+        raise OverflowError(f"{time!r} ms since the epoch are beyond the years 1 to 9999")
     raise TypeError(f"{time!r} is no datetime, and no whole number of ms")

@@ -7,10 +7,13 @@ nothing is known yet, or for what says nothing of time (PROTOCOL, rules 34 to 36
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from msgspec import Struct
 
-from duetto.model.event import END
+from duetto.model.event import BEGINNING, END
+
+T = TypeVar("T")
 
 
 class Span(Struct, frozen=True):
@@ -50,8 +53,8 @@ class Span(Struct, frozen=True):
 def useful(watermark: int, spans: Iterable[Span]) -> int | None:
     """Return the last instant up to a watermark at which a window becomes due, None where none
     does: to tell who waits of others would be of no use."""
-    if watermark == END:
-        return END
+    if watermark in (BEGINNING, END):
+        return END if watermark == END else None
     found = [
         span.start_of(watermark - span.lateness_ms) + span.lateness_ms
         for span in spans
@@ -71,6 +74,27 @@ def least(watermarks: Iterable[int | None]) -> int | None:
     return found if is_any else None
 
 
-def counts(position: str, kept: str | None) -> bool:
-    """Return whether what has a position counts in place of what is kept under the same id."""
-    return kept is None or position < kept
+class Said(Struct, frozen=True):
+    """Where an event of a key and a business id falls: the start of its window, its position."""
+
+    start: int
+    position: str
+
+
+def changed(said: Said, kept: Said | None, *, again: bool = False) -> tuple[int, ...]:
+    """Return the starts of the windows that an event changes, beside what is kept of its id; none
+    where that counts in its place.
+
+    The lower position counts, wherever both fall (PROTOCOL, rule 35); the same one counts `again`
+    where what it says was mended.
+    """
+    if kept is None:
+        return (said.start,)
+    if said.position > kept.position or (said.position == kept.position and not again):
+        return ()
+    return (said.start,) if said.start == kept.start else (kept.start, said.start)
+
+
+def folded(contributions: Iterable[tuple[str, T]]) -> list[T]:
+    """Return what contributes to a window in the order of the positions."""
+    return [given for _, given in sorted(contributions, key=lambda each: each[0])]

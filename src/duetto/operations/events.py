@@ -259,6 +259,12 @@ class EventOperations:
     def _mended(self, row: Held, data: bytes | str | None) -> bytes:
         if data is None:
             return b""
+        if row.event.is_mark:
+            raise NotAllowed(
+                "The letter is about a window, which has no data of its own.",
+                found="a redrive with data",
+                expected="a redrive without, once the function of the window is mended",
+            )
         kind = self._home.kinds.topic(row.event.topic)
         key, mended = kind.pack(self._from_json(kind, data))
         if key != row.event.key:

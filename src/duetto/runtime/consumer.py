@@ -43,6 +43,7 @@ class Consumer:
         """Of the windows that its watermark makes due, here or further down."""
         self._passed: int | None = None
         self.lanes, self.letters = Lanes(desk, name), Letters(desk, name)
+        self.lanes.caught_up = self.resume
         self.has_room: Callable[[], None] = _tell_nobody
         """Told when there is room again for what other stores publish."""
         self.is_behind = False

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from duetto.kernel.windows import folded
 from duetto.runtime.desk import Desk
 from duetto.store import seal
 
@@ -74,7 +75,7 @@ class Contributions:
     def of(self, place: Place) -> list[bytes]:
         """Return the data of the contributions to a window, in the order of their positions."""
         rows = (contribution(data) for _, data in self._desk.rows(self._prefix(place)))
-        return [each.data for each in sorted(rows, key=lambda each: each.position)]
+        return folded((each.position, each.data) for each in rows)
 
     def put(self, place: Place, id: str, given: Contribution) -> None:
         """Write a contribution; a window of which nothing was made yet is open from now on."""

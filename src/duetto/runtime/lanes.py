@@ -6,7 +6,7 @@ A watermark never expires, so there is no window of duplicates, and nothing to f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -27,6 +27,8 @@ class Lanes:
     def __init__(self, desk: Desk, consumer: str) -> None:
         self._desk, self._prefix = desk, f"next/{consumer}/"
         self._lanes: dict[LaneKey, Lane] = {}
+        self.caught_up: Callable[[], None] = _tell_nobody
+        """Told when all that the last process had in hand of a lane is taken up again."""
         for name, data in desk.store.log.state(self._prefix):
             source, topic, number = name[len(self._prefix) :].split("/")
             watermark, done, mark = decode(data)
@@ -57,6 +59,9 @@ class Lanes:
         lane.taken = event.seq
         # What was done ahead of others is below the watermark once they are done as well.
         is_done = event.seq <= lane.watermark or event.seq in lane.done
+        if lane.resumed and lane.taken >= lane.resumed:
+            lane.resumed = 0
+            self.caught_up()
         return None if is_done else lane
 
     def finish(self, lane: Lane, seq: int, mark: int | None = None) -> None:
@@ -81,3 +86,6 @@ class Lanes:
         lane.taken = seq - 1
         for lost in range(lane.watermark + 1, seq):
             self.finish(lane, lost)
+
+
+def _tell_nobody() -> None: ...

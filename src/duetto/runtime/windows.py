@@ -6,7 +6,7 @@ change after it is a correction: the result is made and published anew (PROTOCOL
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct
@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from duetto.authoring.event import key_text
 from duetto.authoring.window import Window, WindowFunction
-from duetto.errors import ConfigurationError, DuettoError, NotAllowed, ValueRefused
-from duetto.kernel.windows import counts
+from duetto.errors import ConfigurationError, DuettoError, ValueRefused
+from duetto.kernel.windows import Said, changed
 from duetto.model.event import Event, Held
 from duetto.runtime.consumer import Consumer, reason_of
 from duetto.runtime.contributions import Contribution, Contributions, Place, Result
@@ -133,7 +133,7 @@ class Windows(Consumer):
     def _contribute(self, event: Event, row: Row, *, again: bool = False) -> None:
         """Keep what an event says where it counts, and correct what was shown; do so `again` where
         that failed before."""
-        place, position = row.place, row.given.position
+        place = row.place
         made = self.kept.result(place)
         if made is not None and made.closed:
             raise ValueRefused(
@@ -142,19 +142,18 @@ class Windows(Consumer):
                 expected="a correction while its events are kept, as long as closed runs",
                 do="discard it",
             )
-        found = self.kept.find(place[1], row.id)
-        touched = {place: None}
-        if found is not None:
-            before, kept = found
-            if not counts(position, kept.position) and not (again and position == kept.position):
-                return
-            if before != place:
-                self.kept.remove(before, row.id)
-                touched = {before: None, place: None}
+        start, key = place
+        found = self.kept.find(key, row.id)
+        kept = Said(found[0][0], found[1].position) if found is not None else None
+        starts = changed(Said(start, row.given.position), kept, again=again)
+        if not starts:
+            return
+        if found is not None and found[0] != place:
+            self.kept.remove(found[0], row.id)
         self.kept.put(place, row.id, row.given)
-        self._correct(touched, event)
+        self._correct([(each, key) for each in starts], event)
 
-    def _correct(self, places: dict[Place, None], event: Event) -> None:
+    def _correct(self, places: Iterable[Place], event: Event) -> None:
         """Make anew what was shown of windows; the others are shown if they are due."""
         failed: list[DuettoError] = []
         for place in places:
@@ -179,7 +178,7 @@ class Windows(Consumer):
     def redrive(self, position: int, mended: bytes = b"") -> None:
         row = self.dead(position)
         if row.event.is_mark:
-            self._redrive_window(_place_of(row.event), mended)
+            self._redrive_window(_place_of(row.event))
         else:
             said = self._said(row.event, mended or row.mended or row.event.data)
             self._retract(row.event, said)
@@ -187,12 +186,7 @@ class Windows(Consumer):
             self.letters.remove(row)
         self._show_due()
 
-    def _redrive_window(self, place: Place, mended: bytes) -> None:
-        if mended:
-            raise NotAllowed(
-                "The letter is about a window, which has no data of its own.",
-                expected="a redrive without data, once the function is mended",
-            )
+    def _redrive_window(self, place: Place) -> None:
         if place in self.kept.open:
             self._show(place, Origin())
         self._forgive(place)
@@ -207,7 +201,7 @@ class Windows(Consumer):
         is_other = (before.place[1], before.id) != (said.place[1], said.id)
         if is_other and found is not None and found[1] == before.given:
             self.kept.remove(found[0], before.id)
-            self._correct({found[0]: None}, event)
+            self._correct([found[0]], event)
 
     def discard(self, position: int) -> None:
         row = self.dead(position)
