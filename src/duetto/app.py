@@ -151,7 +151,7 @@ class App:
             handler.check()
             found += [*handler.events.values(), *handler.publishes.values()]
         for window in self._windows():
-            found += [window.event, *window.publishes.values()]
+            found += [window.event, *window.makes.values()]
         for workflow in self.workflows.values():
             found += [workflow.start_on] if workflow.start_on is not None else []
             found += [self.symbols.resolve(name) for name in received(workflow.definition)]
@@ -204,6 +204,15 @@ class App:
         if opened is not None:
             handle.open(opened)
         return handle
+
+    async def end_of(self, event: type) -> None:
+        """Say that no more events of a class will come from outside; return once that is durable.
+
+        It shows the windows of the class, and travels on through the handlers to those of what they
+        make. Raises ConfigurationError for what is no event, NotAllowed for one that handlers
+        make: it ends when what they take does.
+        """
+        await self.operations.events.end_of(event)
 
     # -- life
 

@@ -84,16 +84,19 @@ class RunState(Struct, frozen=True, array_like=True, tag="run-state"):
 
 class Listen(Struct, frozen=True, array_like=True, tag="listen"):
     """From where on a store takes the events of topics: by topic, source and lane the last seq that
-    it has. What is not there is taken from the first on."""
+    it has. What is not there is taken from the first on. `serial` is that of the process."""
 
     topics: dict[str, dict[str, dict[int, int]]]
+    serial: int = 0
 
 
 class EventPage(Struct, frozen=True, array_like=True, tag="events"):
-    """Events of one lane that follow one another, never none."""
+    """Events of one lane that follow one another, never none. `serial` tells a page that is made
+    anew, as it was lost, from the one before, which a broker may know as taken."""
 
     topic: str
     events: tuple[Event, ...]
+    serial: int = 0
 
 
 Body = Arrive | Command | Answer | Reporting | CancelPath | AskRun | RunState | Listen | EventPage
@@ -125,9 +128,9 @@ def name(message: Message) -> str:
             return f"{message.run}{path}!report"
         case CancelPath(path):
             return f"{message.run}{path}!cancel@{message.to}"
-        case EventPage(events=events):
-            return f"{events[0].name}-{events[-1].seq}@{message.to}"
-        case Listen():
-            return f"!listen:{message.source}@{message.to}"
+        case EventPage(events=events, serial=serial):
+            return f"{events[0].name}-{events[-1].seq}@{message.to}#{serial}"
+        case Listen(serial=serial):
+            return f"!listen:{message.source}@{message.to}#{serial}"
         case _:
             return f"{message.run}!{type(body).__name__}:{message.sent}"

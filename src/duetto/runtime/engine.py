@@ -12,7 +12,7 @@ from duetto.codec import Codec
 from duetto.errors import ConfigurationError
 from duetto.model.placement import Placement
 from duetto.observer import Observer
-from duetto.runtime.events import Choreography, HostEvents, join_logs
+from duetto.runtime.events import Choreography, HostEvents, join_logs, source_of
 from duetto.runtime.host import Host
 from duetto.runtime.programs import Programs
 from duetto.runtime.runs import load, recover
@@ -99,6 +99,11 @@ class Engine:
 
     def _make_hosts(self) -> None:
         alone = self._is_whole
+        sources = {
+            participant: source_of(participants)
+            for _, participants in self._stores
+            for participant in participants
+        }
         for store, participants in self._stores:
             host = Host(
                 store,
@@ -113,7 +118,7 @@ class Engine:
             )
             host.exchange.keep_ms = self.retention_ms
             if self._choreography is not None:
-                self.events.append(HostEvents(host, self._choreography))
+                self.events.append(HostEvents(host, self._choreography, sources))
             self.programs.fetch_from(store.definition)
             self.hosts.append(host)
         join_logs(self.events)

@@ -9,6 +9,7 @@ truth and messages a cache of it: whatever is lost or comes out of order is sent
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from msgspec import Struct
 
@@ -27,9 +28,11 @@ PAGES_MAX = 4
 
 
 class Cursor(Struct, eq=False):
-    """How far a lane was sent to a consumer, and how many pages are under way."""
+    """How far a lane was sent to a consumer, how far that was confirmed, and how many pages are
+    under way."""
 
     sent: int = 0
+    confirmed: int = 0
     pages: int = 0
 
 
@@ -45,6 +48,7 @@ class Feeds:
         self._fresh: dict[tuple[str, int], None] = {}
         self._waiting: dict[str, tuple[Message, Acknowledge]] = {}
         """Pages for which there was no room."""
+        self._begun = self._serial = host.clock.now_ms()
 
     # -- the consumer's side
 
@@ -53,7 +57,7 @@ class Feeds:
         topics = sorted({topic for each in self._consumers.values() for topic in each.topics})
         if not topics:
             return
-        body = Listen({topic: self._positions(topic) for topic in topics})
+        body = Listen({topic: self._positions(topic) for topic in topics}, self._begun)
         for participant in sources:
             self._send(participant, body)
 
@@ -98,9 +102,15 @@ class Feeds:
             own = positions.get(self.publisher.source, {})
             for (published, lane), _ in list(self.publisher.heads.items()):
                 if published == topic:
-                    cursor = self._cursor(message.source, topic, lane)
-                    cursor.sent = own.get(lane, 0)
-                    self._pump(message.source, topic, lane)
+                    self._listens(message.source, topic, lane, own.get(lane, 0))
+
+    def _listens(self, subscriber: str, topic: str, lane: int, taken: int) -> None:
+        cursor = self._cursor(subscriber, topic, lane)
+        if taken < cursor.confirmed:
+            # It had it in memory when its process ended. What is under way does not follow on.
+            cursor = self._cursors[subscriber, topic, lane] = Cursor(taken, taken)
+        cursor.sent = max(cursor.sent, taken)
+        self._pump(subscriber, topic, lane)
 
     def published(self, event: Event) -> None:
         """Send an event, with others of this turn, to who listens elsewhere."""
@@ -125,13 +135,15 @@ class Feeds:
             if not events:
                 return
             cursor.sent, cursor.pages = events[-1].seq, cursor.pages + 1
-            page = EventPage(topic, tuple(events))
-            self._send(subscriber, page, lambda: self._confirmed(subscriber, topic, lane))
+            self._serial += 1
+            page = EventPage(topic, tuple(events), self._serial)
+            self._send(subscriber, page, partial(self._confirmed, cursor, subscriber, page))
 
-    def _confirmed(self, subscriber: str, topic: str, lane: int) -> None:
-        cursor = self._cursor(subscriber, topic, lane)
-        cursor.pages = max(0, cursor.pages - 1)
-        self._pump(subscriber, topic, lane)
+    def _confirmed(self, cursor: Cursor, subscriber: str, page: EventPage) -> None:
+        last = page.events[-1]
+        cursor.pages -= 1
+        cursor.confirmed = max(cursor.confirmed, last.seq)
+        self._pump(subscriber, page.topic, last.lane)
 
     def _cursor(self, subscriber: str, topic: str, lane: int) -> Cursor:
         return self._cursors.setdefault((subscriber, topic, lane), Cursor())

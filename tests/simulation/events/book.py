@@ -30,7 +30,7 @@ PLANS = {topic: CODEC.plan_for(cls) for topic, cls in CLASSES.items()}
 event_of = msgspec.msgpack.Decoder(Event).decode
 held_of = msgspec.msgpack.Decoder(Held).decode
 replay_of = msgspec.msgpack.Decoder(Replay).decode
-mark_of = msgspec.msgpack.Decoder(tuple[int, list[int]]).decode
+mark_of = msgspec.msgpack.Decoder(tuple[int, list[int], int | None]).decode
 
 LaneKey = tuple[str, int]
 Taking = tuple[str, str]
@@ -232,7 +232,7 @@ class Book:
             if name.startswith("next/") and sealed is not None:
                 _, consumer, _, topic, number = name.split("/")
                 lane = (topic, int(number))
-                watermark, above = mark_of(unseal(sealed))
+                watermark, above, _ = mark_of(unseal(sealed))
                 now = {*range(1, watermark + 1), *above}
                 before = self.done.get((consumer, lane), set())
                 if before - now:

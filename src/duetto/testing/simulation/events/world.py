@@ -15,7 +15,7 @@ from duetto.model.message import Message
 from duetto.observer import LetterKept, Observer, Signal
 from duetto.operations.operations import Operations
 from duetto.runtime.engine import Engine
-from duetto.runtime.events import Choreography, HostEvents, join_logs
+from duetto.runtime.events import Choreography, HostEvents, join_logs, source_of
 from duetto.runtime.host import Host
 from duetto.runtime.kinds import Kinds
 from duetto.runtime.programs import Programs
@@ -142,7 +142,9 @@ class EventWorld:
             {"": frozenset(MAILBOXES)},
             {"kindle": ("", "Spark"), "chime": ("", "Bell")},
         )
-        self.events = HostEvents(host, app)
+        self.events = HostEvents(
+            host, app, dict.fromkeys(host.participants, source_of(host.participants))
+        )
         join_logs([self.events])
         for consumer in self.events.consumers.values():
             if self.given.room and isinstance(consumer, Reactions):
