@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import msgspec
 import pytest
 
 from duetto import App, Retry, Service, Window, event
+from duetto.authoring import Batch
 from duetto.errors import NotAllowed, StoreFailed
+from duetto.model.event import lane_of
 from duetto.testing import AppFactory, AppUnderTest, Crashes
 
 START = datetime(1969, 12, 31, 22, tzinfo=UTC)
@@ -51,6 +54,12 @@ class Day(msgspec.Struct, frozen=True):
 
 @event(key="n", time="at", lanes=2)
 class Copied(msgspec.Struct, frozen=True):
+    n: int
+    at: datetime
+
+
+@event(key="n", time="at", lanes=2)
+class Gathered(msgspec.Struct, frozen=True):
     n: int
     at: datetime
 
@@ -105,8 +114,14 @@ async def copy(rich: Rich) -> Copied:
     return Copied(rich.n, rich.at)
 
 
-@enricher.window(Copied, size=timedelta(days=365), id="n", position="n")
-def total(window: Window[Copied]) -> Total:
+@counter.on(Copied, batch=Batch(3, wait_ms=50))
+async def gather(several: list[Copied]) -> list[Gathered]:
+    await asyncio.sleep(SLOW_S)
+    return [Gathered(each.n, each.at) for each in several]
+
+
+@enricher.window(Gathered, size=timedelta(days=365), id="n", position="n")
+def total(window: Window[Gathered]) -> Total:
     return Total(tuple(each.n for each in window.events))
 
 
@@ -147,6 +162,7 @@ def test_the_end_of_an_input_travels_through_all_stages(stages: AppUnderTest) ->
     stages.end_of(Line)
     stages.settle()
     assert hours(stages) == {0: (0, 1, 2), 1: (3, 4, 5), 2: (6, 7)}
+    assert totals(stages) == tuple(range(8))
     assert [each.revision for each in stages.operations.events.results("counter.hourly")] == [1] * 3
     [one, two] = stages.operations.events.results("counter.daily")
     assert one.value.hours + two.value.hours == 3
@@ -216,6 +232,58 @@ def test_what_is_late_is_published_as_what_is_declared(stages: AppUnderTest) -> 
     assert late.data["rich"]["n"] == 6
     assert hours(stages) == {0: (2,), 5: (4,)}
     assert stages.letters() == []
+
+
+def directly(rows: list[tuple[int, int]]) -> tuple[dict[int, tuple[int, ...]], list[int]]:
+    """Return the hours of rows (n, minute), and what is late, as their order alone has it."""
+    latest: dict[int, int] = {}
+    kept: dict[int, int] = {}
+    late: list[int] = []
+    for n, minute in rows:
+        lane = lane_of(str(n), 2)
+        if minute < latest.get(lane, minute):
+            late.append(n)
+        else:
+            kept.setdefault(n, minute)
+        latest[lane] = max(minute, latest.get(lane, minute))
+    found: dict[int, tuple[int, ...]] = {}
+    for n in sorted(kept):
+        hour = kept[n] // 60
+        found[hour] = (*found.get(hour, ()), n)
+    return found, sorted(late)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_table_is_that_of_the_rows_however_fast_anybody_is(
+    stages: AppUnderTest, seed: int
+) -> None:
+    random = Random(seed)
+    rows = [(random.randrange(30), max(0, 9 * n - random.randrange(60))) for n in range(40)]
+    failing.update({n: random.randrange(8) for n in random.sample(range(30), 8)})
+    for n, minute in rows:
+        stages.publish(Sample(n, START + timedelta(minutes=minute)))
+    stages.end_of(Line)
+    stages.settle()
+    hourly, late = directly(rows)
+    found = stages.operations.events.list(topic="TooLate", limit=1000)
+    assert sorted(each.data["rich"]["n"] for each in found) == late
+    assert hours(stages) == hourly
+
+
+@pytest.mark.parametrize(("minute", "is_late"), [(30, False), (10, True)])
+def test_what_is_redriven_keeps_its_stamp(stages: AppUnderTest, minute: int, is_late: bool) -> None:
+    """A row is late by what was before it, not by what came until it was mended."""
+    failing[6] = 9
+    for n, at in ((4, 20), (6, minute), (2, 600)):
+        stages.publish(Line(n, at))
+    stages.end_of(Line)
+    stages.settle()
+    assert hours(stages) == {0: (4,), 10: (2,)}
+    [letter] = stages.letters()
+    stages.redrive(letter.handler, letter.position)
+    stages.settle()
+    assert hours(stages) == {0: (4,) if is_late else (4, 6), 10: (2,)}
+    assert names(stages, "TooLate") == is_late
 
 
 @pytest.mark.parametrize("apart", [False, True])

@@ -10,6 +10,7 @@ import pytest
 
 from duetto import App, Service, Window, event
 from duetto.errors import ConfigurationError, NotAllowed, ValueRefused
+from duetto.runtime.windows import SHOWN_AT_ONCE_MAX
 from duetto.testing import AppFactory, AppUnderTest
 
 scales = Service("scales")
@@ -136,6 +137,16 @@ def test_what_comes_for_a_window_without_contributions_is_a_letter(shop: AppUnde
     [letter] = shop.letters()
     assert "too late to correct" in letter.reason
     assert shown(shop) == [(1,)]
+
+
+def test_many_windows_are_shown_in_several_commits(shop: AppUnderTest) -> None:
+    count = 3 * SHOWN_AT_ONCE_MAX + 7
+    for number in range(count):
+        shop.publish(Sold(f"s{number}", START + timedelta(hours=number), number))
+    show(shop)
+    assert shown(shop) == [(number,) for number in range(count)]
+    revisions = {each.revision for each in shop.operations.events.results("scales.by_hour")}
+    assert revisions == {1}
 
 
 def test_a_window_that_fails_when_it_is_due_is_a_letter_about_it(shop: AppUnderTest) -> None:

@@ -149,9 +149,17 @@ def test_a_window_is_shown_when_its_lanes_have_passed_it(weather: AppUnderTest) 
     assert shown(weather, "station.watched") == {("T", 0): (0.0, 10.0, 50.0)}
 
 
-def test_a_lane_that_has_fallen_silent_holds_windows_back(weather: AppUnderTest) -> None:
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_lane_that_has_fallen_silent_holds_windows_back(
+    weather: AppUnderTest, duetto_crash: Crashes, dies: bool
+) -> None:
     [silent], rows = rows_of_lane(3, 1), rows_of_lane(4, 3)
     weather.publish(Reading(silent, START, "T", 1.0, 0))
+    weather.settle()
+    if dies:
+        duetto_crash.at_commit(1)
+        with pytest.raises(StoreFailed):
+            weather.publish(reading(0, 1.0))
     for hour, row in enumerate(rows):
         weather.publish(Reading(row, START + timedelta(hours=hour), "T", 2.0, 0))
     weather.settle()

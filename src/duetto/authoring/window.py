@@ -141,14 +141,14 @@ class WindowFunction:
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 MILLISECOND = timedelta(milliseconds=1)
-# The instants that a datetime can be, in ms since the epoch.
-EARLIEST = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MILLISECOND
-LATEST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MILLISECOND
+FIRST = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MILLISECOND
+LAST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MILLISECOND
+"""The instants that a datetime can be, in ms since the epoch."""
 
 
 def instant(ms: int) -> datetime:
     """Return an instant of ms since the epoch as UTC; the nearest there is where it is none."""
-    return EPOCH + timedelta(milliseconds=min(max(ms, EARLIEST), LATEST))
+    return EPOCH + timedelta(milliseconds=min(max(ms, FIRST), LAST))
 
 
 def ms_of(time: object) -> int:
@@ -160,7 +160,7 @@ def ms_of(time: object) -> int:
         aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
         return round((aware - EPOCH) / MILLISECOND)
     if isinstance(time, int) and not isinstance(time, bool):
-        if EARLIEST <= time <= LATEST:
+        if FIRST <= time <= LAST:
             return time
         raise OverflowError(f"{time!r} ms since the epoch are beyond the years 1 to 9999")
     raise TypeError(f"{time!r} is no datetime, and no whole number of ms")

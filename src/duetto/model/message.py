@@ -84,15 +84,17 @@ class RunState(Struct, frozen=True, array_like=True, tag="run-state"):
 
 class Listen(Struct, frozen=True, array_like=True, tag="listen"):
     """From where on a store takes the events of topics: by topic, source and lane the last seq that
-    it has. What is not there is taken from the first on. `serial` is that of the process."""
+    it has. What is not there is taken from the first on. `serial` is that of the process that asks,
+    as no other of this participant has it."""
 
     topics: dict[str, dict[str, dict[int, int]]]
     serial: int = 0
 
 
 class EventPage(Struct, frozen=True, array_like=True, tag="events"):
-    """Events of one lane that follow one another, never none. `serial` tells a page that is made
-    anew, as it was lost, from the one before, which a broker may know as taken."""
+    """Events of one lane that follow one another, never none. `serial` is that of the process that
+    asked: what another one took and lost is another page, and not one that a broker knows as taken.
+    """
 
     topic: str
     events: tuple[Event, ...]

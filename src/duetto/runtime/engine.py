@@ -95,6 +95,8 @@ class Engine:
         """Whether every participant is here, in one store: then no message leaves it."""
         here = frozenset[str]().union(*(participants for _, participants in self._stores))
         services = {handle.service for handle in self.tasks.values()}
+        if self._choreography is not None:
+            services |= self._choreography.participants  # some have handlers only
         return len(self._stores) == 1 and here >= {"", *services}
 
     def _make_hosts(self) -> None:

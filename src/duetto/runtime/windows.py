@@ -7,6 +7,7 @@ change after it is a correction: the result is made and published anew (PROTOCOL
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct
@@ -54,6 +55,8 @@ class Windows(Consumer):
         self.kept = Contributions(desk, self.name)
         self._due: dict[Place, None] = {}
         """The windows that are to be shown, in their order."""
+        self._goes_on = False
+        """Whether more of them are shown after the next commit."""
         self._failed: dict[Place, int] = {}
         """Of which windows nothing could be made when they were due: the positions of letters."""
         for row in self.letters:
@@ -225,9 +228,9 @@ class Windows(Consumer):
 
     def _show_due(self) -> None:
         """Show windows that all that they take has passed, by as much as events may be late."""
-        if self.desk.stopping:
+        if self.desk.stopping or self._goes_on:
             return
-        for place in list(self._due)[:SHOWN_AT_ONCE_MAX]:
+        for place in list(islice(self._due, SHOWN_AT_ONCE_MAX)):
             del self._due[place]
             try:
                 self._show(place, Origin())
@@ -237,8 +240,13 @@ class Windows(Consumer):
             else:
                 self._forgive(place)
         if self._due:
-            self.desk.after_commit(self._show_due)
+            self._goes_on = True
+            self.desk.after_commit(self._go_on)
         self.pass_on()
+
+    def _go_on(self) -> None:
+        self._goes_on = False
+        self._show_due()
 
     def promise(self, watermark: int) -> int | None:
         return None if self._due else self.span.passed(watermark)
