@@ -232,9 +232,9 @@ def replay_goes_on(original: Any, replays: Any, replay: Replay) -> None:
 
 
 @GUARDS.around(Mailbox, "_oldest", rule="39", kinds=MAIL)
-def oldest_event(original: Any, mailbox: Any, key: str | None) -> Mail | None:
+def oldest_event(original: Any, mailbox: Any, key: str | None, token: Any) -> Mail | None:
     """The newest event is received first."""
-    original(mailbox, key)
+    original(mailbox, key, token)
     positions = mailbox._mail if key is None else mailbox._keys.get(key)
     return mailbox._mail[list(positions)[-1]] if positions else None
 
