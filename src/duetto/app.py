@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, TypeVar, TypeVarTuple, cast
 
 from duetto.authoring.handler import Handler
-from duetto.authoring.modules import event_classes, events_in, modules_of
+from duetto.authoring.modules import event_classes, events_in, modules_of, with_callees
 from duetto.authoring.names import checked_name
 from duetto.authoring.resources import open_resources
 from duetto.authoring.service import Service
@@ -21,18 +21,21 @@ from duetto.authoring.tables import Tables
 from duetto.authoring.task import Task
 from duetto.authoring.window import WindowFunction
 from duetto.authoring.workflow import Workflow
-from duetto.broker import Broker
+from duetto.broker import Broker, Topics
 from duetto.brokers import InProcessBroker
 from duetto.clock import Clock
 from duetto.codecs import MsgpackCodec
+from duetto.codecs.cloudevents import CloudEventWire
 from duetto.errors import ConfigurationError, DuettoError, NotFound
 from duetto.invokers import LocalInvoker
 from duetto.model.definition import received
+from duetto.model.event import Event
 from duetto.model.placement import Placement, check, parse
 from duetto.observer import Observer, Unfinished
 from duetto.observers import LogObserver
 from duetto.operations import Handle, Listener, Operations
 from duetto.operations.transaction import Transaction
+from duetto.runtime.border import Abroad
 from duetto.runtime.clock import SystemClock
 from duetto.runtime.engine import Engine
 from duetto.runtime.events import Choreography, stranger
@@ -43,7 +46,7 @@ from duetto.runtime.tasks import TaskHandle, handles
 from duetto.store import Store
 from duetto.stores.memory import MemoryStore
 from duetto.stores.sqlite import SqliteStore
-from duetto.stores.sqlite_broker import SqliteBroker
+from duetto.stores.sqlite_broker import SqliteBroker, broker_file
 
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
@@ -65,6 +68,8 @@ class App:
     `broker` is `memory:` (the default), `sqlite:PATH` for a file that several processes share, or
     a Broker. `participants` are the services that this process hosts, and the app's own name where
     it keeps the app's runs; the default is all. Other processes host the rest, by the same broker.
+    `topics` are where events that are shared are published, and foreign ones come from; those of
+    the broker's file unless given.
     """
 
     def __init__(
@@ -78,17 +83,19 @@ class App:
         store: str | Path | Store | None = None,
         broker: str | Broker | None = None,
         participants: Iterable[str] | None = None,
+        topics: Topics | None = None,
         clock: Clock | None = None,
         observer: Observer | None = None,
         retention_ms: int = RETENTION_MS,
     ) -> None:
         self.name = checked_name("app", name)
         self.services = {service.name: service for service in services}
-        self.workflows = {workflow.name: workflow for workflow in _workflows(workflows)}
+        self.workflows = {workflow.name: workflow for workflow in with_callees(workflows)}
         self.resources = list(resources)
         self._store = store if store is not None else f"./{name}.sqlite"
-        self._broker_place = _checked_place(broker) if isinstance(broker, str) else ""
+        self._broker_place = broker_file(broker) if isinstance(broker, str) else ""
         self._broker = None if isinstance(broker, str) else broker
+        self._topics = topics
         self._participants = self._checked_participants(participants)
         self._clock = clock or SystemClock()
         self._observer = observer or LogObserver()
@@ -174,7 +181,33 @@ class App:
         by_home = {home: frozenset(topics) for home, topics in homes.items()}
         participants = frozenset({"", *self.services})
         windows = {window.qualified: window for window in self._windows()}
-        return Choreography(self.kinds, participants, handlers, windows, by_home, started)
+        abroad = self._abroad(is_running=opened is not None)
+        return Choreography(self.kinds, participants, handlers, windows, by_home, started, abroad)
+
+    def _abroad(self, *, is_running: bool) -> Abroad | None:
+        """Return where other programs publish and read, None where no event is of theirs.
+
+        Raises ConfigurationError where one is, and there are no topics.
+        """
+        crossing = [
+            topic
+            for topic, kind in self.kinds.by_topic.items()
+            if kind.declared.shared or kind.declared.foreign
+        ]
+        if not crossing:
+            return None
+        topics = self._topics or (self._opened_broker.topics if self._opened_broker else None)
+        if topics is None and is_running:
+            raise ConfigurationError(
+                f"The event `{crossing[0]}` is shared or foreign, and there are no topics.",
+                found=f"App({self.name!r}) without a broker of topics",
+                expected='App(broker="sqlite:PATH"), or App(topics=…)',
+            )
+
+        def to_json(event: Event) -> object:
+            return self.kinds.topic(event.topic).to_json(event.data, event.version)
+
+        return Abroad(topics, CloudEventWire(to_json), self.name)
 
     def _windows(self) -> list[WindowFunction]:
         return [one for service in self.services.values() for one in service.windows.values()]
@@ -511,43 +544,9 @@ class App:
         return workflow.name
 
 
-def _checked_place(broker: str) -> str:
-    """Return the path of a broker's file, empty for memory. Raises ConfigurationError."""
-    kind, colon, place = broker.partition(":")
-    if (kind, colon, place) == ("memory", ":", ""):
-        return ""
-    if kind == "sqlite" and place:
-        return place
-    raise ConfigurationError(
-        "There is no such broker.",
-        found=broker,
-        expected="`memory:`, `sqlite:PATH`, or an open broker",
-        do='name a file that the processes share: App(broker="sqlite:./broker.sqlite")',
-    )
-
-
 def same_file(store: str | Path) -> str:
     """Return one name for one store, however its path is written."""
     return str(store) if str(store) == "memory:" else str(Path(store).resolve())
-
-
-def _workflows(given: Iterable[Workflow[..., Any]]) -> list[Workflow[..., Any]]:
-    """Return the workflows and those that they call."""
-    found: dict[str, Workflow[..., Any]] = {}
-    pending = list(given)
-    while pending:
-        one = pending.pop(0)
-        if found.setdefault(one.name, one) is not one:
-            raise ConfigurationError(
-                f"Two workflows are named `{one.name}`.",
-                found=f"{found[one.name].__module__} and {one.__module__}",
-                expected="names that differ",
-                do="give one a name: `@workflow(name=…)`",
-            )
-        pending += [
-            callee for callee in one.callees.values() if found.get(callee.name) is not callee
-        ]
-    return list(found.values())
 
 
 def run_in_loop(main: Coroutine[Any, Any, R]) -> R:

@@ -13,6 +13,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from duetto.errors import LimitExceeded, NotFound, ValueRefused
+from duetto.model.event import Event
 from duetto.model.message import Message
 
 Acknowledge = Callable[[], None]
@@ -152,6 +153,34 @@ class Topics(Protocol):
 
     async def consume(self, topic: str, group: str, *, ack_wait_ms: int = ACK_WAIT_MS) -> Consumer:
         """Join the consumers of a group. Raises NotFound, and ValueRefused for a group's name."""
+        ...
+
+
+class Arrival(Struct, frozen=True):
+    """An event of whoever published it, with its `data` as JSON; `version` is 0 where it does not
+    say in which shape that is: then it is that of today."""
+
+    source: str
+    id: str
+    topic: str
+    data: bytes
+    version: int = 0
+    correlation: str = ""
+    causation: str = ""
+    trace: str = ""
+    hops: int = 0
+    deadline: int = 0
+
+
+class Wire(Protocol):
+    """How events are records of topics."""
+
+    def record(self, event: Event) -> Record:
+        """Return an event as a record. Raises ValueRefused, and LimitExceeded."""
+        ...
+
+    def read(self, record: Record) -> list[Arrival]:
+        """Return the events of a record. Raises ValueRefused, and LimitExceeded."""
         ...
 
 

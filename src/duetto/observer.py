@@ -14,6 +14,7 @@
 | EventFailed | a handler failed, and tries again | handler, event, attempt, error, due_ms |
 | LetterKept | an event became a dead letter, and waits for an operator | handler, event, reason |
 | HandlerPaused | a handler takes no more events, as it holds too many | handler, held |
+| TopicFailed | a broker failed at a topic, which is tried again | name, reason |
 """
 
 from __future__ import annotations
@@ -91,6 +92,11 @@ class HandlerPaused(Struct, frozen=True):
     held: int
 
 
+class TopicFailed(Struct, frozen=True):
+    name: str
+    reason: str
+
+
 Signal = (
     RunStarted
     | RunEnded
@@ -103,6 +109,7 @@ Signal = (
     | RunPurged
     | EventFailed
     | LetterKept
+    | TopicFailed
     | HandlerPaused
 )
 

@@ -24,7 +24,7 @@ STANDING = {
     "11": "A branch has a region of its own, whose variables are its parameters. No node writes "
     "into another token, so what the compiler refuses could not be carried out.",
     "23": "Within one process nobody else can publish.",
-    "28": "Events of other systems are not adopted yet.",
+    "28": "No other program publishes in a simulated world; `tests/events/test_abroad.py` does.",
     "29": "It promises no order, so there is none that could be lost.",
 }
 """Rules, or parts of them, that hold because there is nothing that could do otherwise."""

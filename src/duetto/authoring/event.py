@@ -46,6 +46,10 @@ class EventType:
     kept_s: float = KEPT_S
     time: str = ""
     """The name of the attribute that says when it happened, "" for none."""
+    shared: bool = False
+    """Whether it is published to the broker's topic of its name, for other programs."""
+    foreign: str = ""
+    """The type that other programs give it, and the broker's topic that they publish it to."""
     to_all: bool = False
     """Whether every run that waits for it receives it, in place of the first."""
 
@@ -63,6 +67,8 @@ def event(
     kept: float | timedelta = KEPT_S,
     time: str = "",
     to_all: bool = False,
+    shared: bool = False,
+    foreign: str = "",
 ) -> Callable[[C], C]: ...
 def event(
     cls: C | None = None,
@@ -76,6 +82,8 @@ def event(
     kept: float | timedelta = KEPT_S,
     time: str = "",
     to_all: bool = False,
+    shared: bool = False,
+    foreign: str = "",
 ) -> C | Callable[[C], C]:
     """Declare a class to be an event: `@event(key="order_id")`.
 
@@ -84,7 +92,9 @@ def event(
     events fall into, a part of the contract. `kept` is how long one waits for a `receive`, in
     seconds or as a timedelta. `time` names the field that says when it happened, a datetime or ms
     since the epoch: windows go by it. One that is `to_all` is received by every run that waits for
-    it, once each, else by the first. Raises ConfigurationError.
+    it, once each, else by the first. A `shared` one is published to the broker's topic of its name
+    too; a `foreign` one comes from other programs: by the topic, and under the type, that this
+    names. Both need `App(topics=…)`. Raises ConfigurationError.
     """
     if version < 1:
         raise ConfigurationError(
@@ -100,7 +110,16 @@ def event(
             )
         kept_s = checked_seconds(f"kept of {topic}", kept)
         owned, kept_for = owner.name if owner else "", kept_s or KEPT_S
-        declared = EventType(topic, key, owned, version, count, kept_for, time, to_all)
+        if shared and foreign:
+            raise ConfigurationError(
+                f"`{topic}` is shared and foreign.",
+                found=f"shared=True, foreign={foreign!r}",
+                expected="one of them: else each event of its topic would come back",
+                do="give what goes out a name of its own",
+            )
+        declared = EventType(
+            topic, key, owned, version, count, kept_for, time, shared, foreign, to_all
+        )
         setattr(cls, ATTRIBUTE, declared)
         return cls
 

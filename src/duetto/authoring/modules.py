@@ -11,6 +11,7 @@ from duetto.authoring.event import event_type
 from duetto.authoring.service import Service
 from duetto.authoring.symbols import Symbols
 from duetto.authoring.workflow import Workflow
+from duetto.errors import ConfigurationError
 from duetto.model.definition import received
 
 
@@ -59,3 +60,22 @@ def events_in(modules: Iterable[ModuleType]) -> Iterator[type]:
         for value in vars(module).values():
             if isinstance(value, type) and event_type(value) is not None:
                 yield value
+
+
+def with_callees(given: Iterable[Workflow[..., Any]]) -> list[Workflow[..., Any]]:
+    """Return workflows and those that they call. Raises ConfigurationError for two of one name."""
+    found: dict[str, Workflow[..., Any]] = {}
+    pending = list(given)
+    while pending:
+        one = pending.pop(0)
+        if found.setdefault(one.name, one) is not one:
+            raise ConfigurationError(
+                f"Two workflows are named `{one.name}`.",
+                found=f"{found[one.name].__module__} and {one.__module__}",
+                expected="names that differ",
+                do="give one a name: `@workflow(name=…)`",
+            )
+        pending += [
+            callee for callee in one.callees.values() if found.get(callee.name) is not callee
+        ]
+    return list(found.values())

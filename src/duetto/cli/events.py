@@ -22,6 +22,7 @@ from duetto.model.view import EventView, LetterView, LineageView
 from duetto.operations import Letters, Picked, Replayed
 from duetto.operations.events import Redriven
 from duetto.operations.requests import (
+    Adopt,
     AnyRequest,
     Discard,
     DiscardAll,
@@ -60,15 +61,30 @@ def events() -> None:
 @events.command()
 @click.argument("topic")
 @click.argument("data", metavar="[JSON|-]", required=False, default="{}")
+@click.option(
+    "--cloudevent",
+    is_flag=True,
+    help="The JSON is a CloudEvent of another program: adopt it, once.",
+)
 @about_an_app
-def publish(topic: str, data: str, app_name: str | None, store: Path | None) -> None:
+def publish(
+    topic: str, data: str, cloudevent: bool, app_name: str | None, store: Path | None
+) -> None:
     """Publish an event, its fields as a JSON object (none by default; `-` reads the standard
     input)."""
     text = sys.stdin.read() if data == "-" else data
+    if cloudevent:
+        _act(Target(app_name, store), Adopt(topic, text), _adopted)
+        return
     answered = asked(Target(app_name, store), Publish(topic, text))
     name = msgspec.json.decode(answered.json, type=str)
     screen().object({"event": name, "running": answered.running})
     screen().line(name + ("" if answered.running else f"; {LATER}"))
+
+
+def _adopted(answer: Any) -> str:
+    names = msgspec.convert(answer, list[str])
+    return "\n".join(names) or "nothing new: it was adopted before, or is a dead letter now"
 
 
 @events.command()

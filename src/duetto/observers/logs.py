@@ -19,6 +19,7 @@ from duetto.observer import (
     Signal,
     StorePaused,
     TokenParked,
+    TopicFailed,
     Unfinished,
 )
 
@@ -86,5 +87,7 @@ class LogObserver:
                 log.warning("%s is a dead letter of %s: %s", event, handler, reason)
             case HandlerPaused(handler, held):
                 log.error("%s is paused, as it holds %d events", handler, held)
+            case TopicFailed(name, reason):
+                log.error("%s is tried again: %s", name, reason)
             case _:
                 assert_never(signal)

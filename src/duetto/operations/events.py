@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from heapq import nlargest
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from duetto.authoring.event import declared_event
 from duetto.authoring.window import ms_of
+from duetto.broker import Record
 from duetto.errors import DuettoError, NotAllowed, NotFound, ValueRefused
 from duetto.model.event import Event, Held, place_of
 from duetto.model.view import EventView, LetterView, LineageView, WindowView
@@ -22,10 +23,10 @@ from duetto.operations.lineage import lineage
 from duetto.operations.log import logged
 from duetto.operations.observing import Observed, observed
 from duetto.operations.transaction import Transaction
+from duetto.runtime.adoption import ADOPT, Adopter, record_of
 from duetto.runtime.consumer import Consumer
 from duetto.runtime.engine import Engine
 from duetto.runtime.events import HostEvents
-from duetto.runtime.kinds import Kind
 from duetto.runtime.publishing import PAGE, Origin
 from duetto.runtime.reactions import Reactions
 from duetto.runtime.replays import Picked
@@ -140,7 +141,29 @@ class EventOperations:
 
     async def publish_json(self, topic: str, data: bytes | str) -> str:
         """Publish an event whose fields are JSON. Raises NotFound, or ValueRefused."""
-        return await self.publish(self._from_json(self._home.kinds.topic(topic), data))
+        return await self.publish(self._home.kinds.topic(topic).from_json(data))
+
+    async def adopt(
+        self, topic: str, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> list[str]:
+        """Adopt the CloudEvents of a message, in any mode, as if they had come by their topic;
+        return the names of those that are new.
+
+        Raises NotFound for a topic, NotAllowed for one that is not foreign. What does not fit is a
+        dead letter.
+        """
+        self._home.kinds.topic(topic)
+        adopter = self._home.consumers.get(ADOPT + topic)
+        if not isinstance(adopter, Adopter):
+            raise NotAllowed(
+                f"The events {topic} do not come from other programs.",
+                found=f"{topic}, which this app publishes itself",
+                expected="@event(foreign=…), and App(topics=…)",
+                do="publish it: `duetto events publish`",
+            )
+        names = adopter.adopt(Record(body, headers=dict(headers or {})))
+        await self._home.host.durable()
+        return names
 
     async def quiet(self) -> None:
         """Return once every event that can be is taken, and all of it is durable.
@@ -268,12 +291,14 @@ class EventOperations:
     def _shown(self, topic: str, data: bytes, version: int | None = None) -> Any:
         if not data:
             return None  # a letter about a window
+        if version == 0:  # a record of another program: it is shown as the text that it mostly is
+            record = record_of(data)
+            return {"headers": record.headers, "body": record.body.decode("utf-8", "replace")}
         try:
             kind = self._home.kinds.topic(topic)
-            live = kind.original(data, kind.declared.version if version is None else version)
+            return kind.to_json(data, kind.declared.version if version is None else version)
         except DuettoError as unfit:
             return _raw(data, unfit)
-        return msgspec.to_builtins(live, str_keys=True, enc_hook=_dumped)
 
     # -- dead letters
 
@@ -332,8 +357,8 @@ class EventOperations:
                 expected="a redrive without, once the function of the window is mended",
             )
         kind = self._home.kinds.topic(row.event.topic)
-        key, mended = kind.pack(self._from_json(kind, data))
-        if key != row.event.key:
+        key, mended = kind.pack(kind.from_json(data))
+        if key != row.event.key and row.event.version:  # what came from outside has no place yet
             raise NotAllowed(
                 "The mended event has another key.",
                 found=f"key {key!r}, in place of {row.event.key!r}",
@@ -430,30 +455,10 @@ class EventOperations:
     def _home(self) -> HostEvents:
         return next(events for events in self._hosts() if "" in events.host.participants)
 
-    def _from_json(self, kind: Kind, data: bytes | str) -> Any:
-        """Return an event from the JSON of its fields. Raises ValueRefused."""
-        try:
-            validate: Any = getattr(kind.cls, "model_validate_json", None)
-            if callable(validate):
-                return validate(data)
-            return msgspec.json.decode(data, type=cast("type[Any]", kind.cls))
-        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
-            raise ValueRefused(
-                f"The JSON does not fit the event {kind.topic}.",
-                found=str(error)[:300],
-                expected=f"the fields of {kind.cls.__qualname__}",
-                do="`duetto contracts export` writes its schema",
-            ) from error
-
 
 def _age(event: Event) -> tuple[int, int, str, int, int]:
     """Return what orders events: their instant, then what follows from what, then their lanes."""
     return event.at, event.hops, event.topic, event.lane, event.seq
-
-
-def _dumped(value: object) -> object:
-    dump = getattr(value, "model_dump", None)
-    return dump(mode="json") if callable(dump) else repr(value)
 
 
 def _raw(data: bytes, unfit: DuettoError) -> Any:

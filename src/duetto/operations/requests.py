@@ -81,6 +81,11 @@ class Publish(Request, frozen=True):
     data: str
 
 
+class Adopt(Request, frozen=True):
+    topic: str
+    body: str
+
+
 class Events(Request, frozen=True):
     topic: str = ""
     key: str = ""
@@ -141,6 +146,7 @@ class DiscardAll(Request, frozen=True):
 OfRuns = Show | List | History | Explain | Cancel | Retry | Resume | Skip | Restart
 OfEvents = (
     Publish
+    | Adopt
     | Events
     | Event
     | Lineage
@@ -157,6 +163,9 @@ AnyRequest = OfRuns | OfEvents
 READS = (Show, List, History, Explain, Events, Event, Lineage, Observe, ListLetters, Letter)
 REQUESTS: tuple[type[Request], ...] = get_args(AnyRequest)
 
+
+STRUCTURED = {"content-type": "application/cloudevents+json"}
+"""Says of a message that it is a CloudEvent as one JSON object."""
 
 NOTHING = msgspec.Raw(b"null")
 
@@ -211,6 +220,8 @@ async def _of_events(operations: EventOperations, request: OfEvents) -> object:
     match request:
         case Publish(topic, data):
             return await operations.publish_json(topic, data)
+        case Adopt(topic, body):
+            return await operations.adopt(topic, body.encode(), STRUCTURED)
         case Events(topic, key, since, limit):
             return operations.list(topic=topic, key=key, since=since, limit=limit)
         case Event(name):

@@ -155,6 +155,8 @@ class Engine:
         for sweeps in self._sweeps:
             sweeps.close()
         for host in self.hosts:
+            await host.events.leave()
+        for host in self.hosts:
             if host.invoker is not None:
                 left += await host.invoker.drain(timeout_s)
         await asyncio.sleep(0)

@@ -17,7 +17,9 @@ from duetto.model.effect import Effect, Publish
 from duetto.model.event import Event
 from duetto.model.message import EventPage, Listen, Message
 from duetto.model.token import OnEvent, Token
+from duetto.runtime.adoption import Adopter
 from duetto.runtime.batches import Batches
+from duetto.runtime.border import Abroad, Border
 from duetto.runtime.consumer import Consumer
 from duetto.runtime.doubts import Doubts
 from duetto.runtime.feeds import Feeds
@@ -29,6 +31,7 @@ from duetto.runtime.letters import is_due
 from duetto.runtime.mailboxes import Mailbox
 from duetto.runtime.publishing import Origin, Publisher
 from duetto.runtime.reactions import Reactions
+from duetto.runtime.relay import Relay
 from duetto.runtime.starting import Starter
 from duetto.runtime.tasks import TaskHandle
 from duetto.runtime.timers import Timers
@@ -52,6 +55,8 @@ class Choreography(Struct, frozen=True, eq=False):
     received: Mapping[str, frozenset[str]]
     started: Mapping[str, tuple[str, str]]
     """By workflow: its home, and the topic that starts it."""
+    abroad: Abroad | None = None
+    """Where other programs publish and read."""
 
     def makers(self) -> Makers:
         """Return who makes events of events."""
@@ -99,6 +104,7 @@ class HostEvents(Events):
             if home in host.participants:
                 kind = self.kinds.topic(topic)
                 self._add_intake(START + workflow, kind, Starter(host, workflow, kind))
+        self._border = self._add_crossers(app.abroad)
         self.feeds = Feeds(host, self.publisher, self.consumers)
         self._elsewhere = sorted(app.participants - host.participants)
         for consumer in self.consumers.values():
@@ -136,6 +142,20 @@ class HostEvents(Events):
                     doubts=self._doubts,
                 )
 
+    def _add_crossers(self, abroad: Abroad | None) -> Border | None:
+        """Add what relays to other programs, and at the home of the app what adopts from them."""
+        if abroad is None:
+            return None
+        for topic, kind in self.kinds.by_topic.items():
+            made: Relay | Adopter | None = None
+            if kind.declared.shared:
+                made = Relay(self.host, topic, abroad.wire, publisher=self.publisher)
+            elif kind.declared.foreign and "" in self.host.participants:
+                made = Adopter(self.host, kind, abroad.wire, publisher=self.publisher)
+            if made is not None:
+                self.consumers[made.name] = made
+        return Border(self.host, abroad)
+
     def _read_rows(self) -> None:
         """Learn from the store who published and who holds letters, where no class says so."""
         log = self.host.store.log
@@ -165,6 +185,11 @@ class HostEvents(Events):
         for consumer in self.consumers.values():
             consumer.resume()
         self.feeds.listen(self._elsewhere)
+        if self._border is not None:
+            crossers = (
+                each for each in self.consumers.values() if isinstance(each, Relay | Adopter)
+            )
+            self._border.open(crossers)
 
     def _listen_in_order(self) -> None:
         """Let who waited for an event when the last process ended wait on, the oldest first
@@ -177,11 +202,15 @@ class HostEvents(Events):
     def close(self) -> None:
         self._due_rows.close()
 
+    async def leave(self) -> None:
+        if self._border is not None:
+            await self._border.close()
+
     def sweep(self, before: int) -> None:
         for mailbox in self.mailboxes.values():
             mailbox.sweep()
         for consumer in self.consumers.values():
-            if isinstance(consumer, Windows):
+            if isinstance(consumer, Windows | Adopter):
                 consumer.sweep(before)
         self.feeds.listen(self._elsewhere)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from duetto.authoring.event import EventType, declared_event, key_of, key_text
@@ -76,7 +77,9 @@ class Kind(Struct, frozen=True, eq=False):
         if version not in self.earlier:
             return self._decoded(self.plan, data, version)
         plan, upcaster = self.earlier[version]
-        old = self._decoded(plan, data, version)
+        return self._upcast(upcaster, self._decoded(plan, data, version), version)
+
+    def _upcast(self, upcaster: Callable[[Any], Any], old: Any, version: int) -> Any:
         try:
             made = upcaster(old)
         except Exception as error:  # anybody's code
@@ -84,6 +87,30 @@ class Kind(Struct, frozen=True, eq=False):
         if type(made) is not self.cls:
             raise self._unfit(f"an upcaster that makes {type(made).__qualname__}", version)
         return made
+
+    def to_json(self, data: bytes, version: int) -> Any:
+        """Return an event as it was published, as JSON has it. Raises ValueRefused."""
+        live = self.original(data, version)
+        return msgspec.to_builtins(live, str_keys=True, enc_hook=_dumped)
+
+    def from_json(self, data: bytes | str, version: int = 0) -> Any:
+        """Return an event of the JSON of its fields, in a version; 0 is that of today.
+
+        Raises ValueRefused.
+        """
+        upcaster = upcasters(self.cls).get(version)
+        cls: Any = self.cls if upcaster is None else upcaster.old
+        try:
+            validate: Any = getattr(cls, "model_validate_json", None)
+            found = validate(data) if callable(validate) else msgspec.json.decode(data, type=cls)
+        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+            raise ValueRefused(
+                f"The JSON does not fit the event {self.topic}.",
+                found=str(error)[:300],
+                expected=f"the fields of {cls.__qualname__}",
+                do="`duetto contracts export` writes its schema",
+            ) from error
+        return found if upcaster is None else self._upcast(upcaster.make, found, version)
 
     def original(self, data: bytes, version: int) -> Any:
         """Return an event as it was published, in the class of its version. Raises ValueRefused."""
@@ -105,6 +132,11 @@ class Kind(Struct, frozen=True, eq=False):
             + (f", or what `@upcast({version})` makes one of" if version < now else ""),
             do="mend it and redrive it: `duetto deadletters redrive --data …`",
         )
+
+
+def _dumped(value: object) -> object:
+    dump = getattr(value, "model_dump", None)
+    return dump(mode="json") if callable(dump) else repr(value)
 
 
 class Kinds:

@@ -78,5 +78,8 @@ class Events:
     def close(self) -> None:
         """Begin nothing any more."""
 
+    async def leave(self) -> None:
+        """Take nothing from other programs any more, and publish nothing to them."""
+
 
 NO_EVENTS = Events()

@@ -25,6 +25,7 @@ from duetto.model.placement import Placement
 from duetto.model.token import Completed, task_key
 from duetto.observer import Observer, Signal, StorePaused
 from duetto.runtime.attempt import UNDO_SUFFIX, Attempt
+from duetto.runtime.border import Abroad
 from duetto.runtime.engine import Engine
 from duetto.runtime.events import Choreography
 from duetto.runtime.host import Host
@@ -271,6 +272,10 @@ class MortalApp(App):
             if handle.look_up is not None:
                 self._watch(handle.look_up, opened)
         return found
+
+    def _abroad(self, *, is_running: bool) -> Abroad | None:
+        """An app under test has nothing to do with other programs."""
+        return super()._abroad(is_running=False)
 
     def _handler_handle(self, handler: Handler, opened: Mapping[type, object] | None) -> TaskHandle:
         assert opened is not None, "an app under test is never at rest"

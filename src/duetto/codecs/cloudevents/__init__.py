@@ -18,6 +18,7 @@ from duetto.codecs.cloudevents.structured import (
     encode_batch,
     encode_structured,
 )
+from duetto.codecs.cloudevents.wire import CloudEventWire
 
 __all__ = [
     "AMQP",
@@ -26,6 +27,7 @@ __all__ = [
     "KAFKA",
     "STRUCTURED",
     "Binding",
+    "CloudEventWire",
     "CloudEvents",
     "Foreign",
     "decode_batch",

@@ -79,15 +79,20 @@ class CloudEvents:
         self, headers: Iterable[tuple[str, str | bytes]], body: bytes, binding: Binding
     ) -> list[Event | Foreign]:
         """Return the events of a message; its `content-type` says in which mode they are."""
+        return [self.ours(each) for each in self.parsed(headers, body, binding)]
+
+    def parsed(
+        self, headers: Iterable[tuple[str, str | bytes]], body: bytes, binding: Binding
+    ) -> list[Foreign]:
+        """Return the same, whoever published them."""
         headers = list(headers)
         match _mode(headers):
             case "structured":
-                found = [decode_structured(body)]
+                return [decode_structured(body)]
             case "batch":
-                found = decode_batch(body)
+                return decode_batch(body)
             case _:
-                found = [decode_binary(headers, body, binding)]
-        return [self.ours(each) for each in found]
+                return [decode_binary(headers, body, binding)]
 
     def foreign(self, event: Event) -> Foreign:
         """Return an event as others see it."""

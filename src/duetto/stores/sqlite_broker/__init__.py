@@ -1,5 +1,5 @@
 """The database broker: one SQLite file that several processes of one machine share."""
 
-from duetto.stores.sqlite_broker.broker import SqliteBroker
+from duetto.stores.sqlite_broker.broker import SqliteBroker, broker_file
 
-__all__ = ["SqliteBroker"]
+__all__ = ["SqliteBroker", "broker_file"]

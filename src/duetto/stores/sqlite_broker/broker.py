@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from duetto.broker import Acknowledge, Receive
-from duetto.errors import DuettoError, StoreBusy, StoreFull
+from duetto.errors import ConfigurationError, DuettoError, StoreBusy, StoreFull
 from duetto.kernel import journal
 from duetto.model.message import Message, name
 from duetto.stores.sqlite.database import Cursor
@@ -158,3 +158,18 @@ class Tidying:
         before = self._last_ms - self._keep_ms
         purge(cursor, before, TIDIED_MAX)
         topics.purge(cursor, before, TIDIED_MAX)
+
+
+def broker_file(broker: str) -> str:
+    """Return the path of a broker's file, empty for memory. Raises ConfigurationError."""
+    kind, colon, place = broker.partition(":")
+    if (kind, colon, place) == ("memory", ":", ""):
+        return ""
+    if kind == "sqlite" and place:
+        return place
+    raise ConfigurationError(
+        "There is no such broker.",
+        found=broker,
+        expected="`memory:`, `sqlite:PATH`, or an open broker",
+        do='name a file that the processes share: App(broker="sqlite:./broker.sqlite")',
+    )

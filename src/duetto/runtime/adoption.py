@@ -1,0 +1,155 @@
+"""Events of other programs, adopted: each gets a place in this store's log, once.
+
+They come from the topic of a broker that has their name. One is known by the (source, id) of its
+CloudEvent, for as long as events are retained (PROTOCOL, rule 28); the record that it came in is
+acknowledged once that is durable. What nothing can be made of is a dead letter with the bytes that
+came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+
+import msgspec
+
+from duetto.broker import Arrival, Record, Topics, Wire
+from duetto.errors import DuettoError, NotAllowed
+from duetto.model.event import Event, Held, Origin
+from duetto.runtime.consumer import Consumer, reason_of, unknown_version
+from duetto.runtime.desk import Desk
+from duetto.runtime.kinds import Kind
+from duetto.runtime.letters import HELD_MAX
+from duetto.runtime.publishing import Publisher
+from duetto.store import seal
+
+ADOPT = "@adopt."
+"""Begins the names of consumers that adopt."""
+
+CARRIED_AT_ONCE_MAX = 100
+"""Records that are taken, or published, at a time."""
+
+FORGOTTEN_AT_ONCE_MAX = 2_000
+"""Rows of adopted events that one sweep looks at: more would stop the loop."""
+
+PAUSE_S = 1.0
+"""How often one that holds too many letters looks whether there is room again."""
+
+encode = msgspec.msgpack.Encoder().encode
+record_of = msgspec.msgpack.Decoder(Record).decode
+instant_of = msgspec.msgpack.Decoder(int).decode
+
+
+class Adopter(Consumer):
+    """Adopts the events of one topic."""
+
+    def __init__(self, desk: Desk, kind: Kind, wire: Wire, *, publisher: Publisher) -> None:
+        super().__init__(desk, ADOPT + kind.topic, (), publisher=publisher)
+        self.kind, self.wire = kind, wire
+        self._looked_at = ""
+
+    async def run(self, topics: Topics, group: str) -> None:
+        """Adopt what comes, for ever. Raises what the broker does, and StoreError."""
+        await topics.create(self.kind.declared.foreign)
+        consumer = await topics.consume(self.kind.declared.foreign, group)
+        try:
+            while True:
+                if len(self.letters) >= HELD_MAX:
+                    await asyncio.sleep(PAUSE_S)  # an operator makes room
+                    continue
+                deliveries = await consumer.take(CARRIED_AT_ONCE_MAX)
+                for delivery in deliveries:
+                    self.adopt(delivery.record)
+                await self.desk.durable()
+                await consumer.ack(*deliveries)
+        finally:
+            await consumer.close()
+
+    def adopt(self, record: Record) -> list[str]:
+        """Publish the events of a record that are new, or keep it as a letter; return the names
+        of those."""
+        try:
+            return self._adopted(record)
+        except DuettoError as error:
+            self._keep(record, "dead", reason_of(error, self.desk.codec.error(error)))
+            return []
+
+    def recover(self) -> None:
+        for row in self.letters:
+            if row.state == "delayed":
+                self.letters.remove(row)
+                self.adopt(record_of(row.event.data))
+
+    def _adopted(self, record: Record) -> list[str]:
+        """Publish the events of a record that are new, all or none. Raises ValueRefused."""
+        found: list[tuple[str, Arrival, object]] = []
+        for arrival in self.wire.read(record):
+            if arrival.topic != self.kind.declared.foreign:
+                raise NotAllowed(
+                    "An event has another type than its topic.",
+                    found=arrival.topic[:100],
+                    expected=self.kind.declared.foreign,
+                    do="publish it to the topic of its type",
+                )
+            if not self.kind.knows(arrival.version):
+                newer = Event("", self.kind.topic, 0, 0, "", arrival.version, 0, b"")
+                self._keep(record, "delayed", unknown_version(newer))
+                return []
+            name = _row(self.kind.topic, arrival)
+            if self.desk.row(name) is None and name not in {each[0] for each in found}:
+                value = self.kind.from_json(arrival.data, arrival.version)
+                self.publisher.check(value, _origin(arrival))
+                found.append((name, arrival, value))
+        return [self._publish(*each) for each in found]
+
+    def _publish(self, row: str, arrival: Arrival, value: object) -> str:
+        self.desk.batch.state[row] = seal(encode(self.desk.clock.now_ms()))
+        return self.publisher.publish(value, _origin(arrival), foreign=arrival.id).name
+
+    def _keep(self, record: Record, state: str, reason: str) -> None:
+        """Keep a record as a row: the bytes that came, whatever they are."""
+        position, now = self.letters.next_position(), self.desk.clock.now_ms()
+        topic, data = self.kind.topic, encode(record)
+        event = Event("@broker", topic, 0, position, record.key, 0, now, data, foreign=record.id)
+        kept = "dead" if state == "dead" else "delayed"
+        self.letters.put(Held(position, event, kept, 0, 1, reason, since=now))
+        if kept == "dead":
+            self.note_letter(event, reason)
+
+    def redrive(self, position: int, mended: bytes = b"") -> None:
+        row = self.dead(position)
+        data = mended or row.mended
+        if data:
+            value = self.kind.load(data, self.kind.declared.version)
+            self.publisher.check(value, Origin())
+            self.publisher.publish(value, Origin(), foreign=row.event.foreign)
+        else:
+            self._adopted(record_of(row.event.data))
+        self.letters.remove(row)
+
+    def sweep(self, before: int) -> None:
+        """Forget some of what was adopted before an instant."""
+        prefix = f"adopted/{self.kind.topic}/"
+        rows = self.desk.store.log.state(prefix, after=self._looked_at, limit=FORGOTTEN_AT_ONCE_MAX)
+        self._looked_at = rows[-1][0] if len(rows) == FORGOTTEN_AT_ONCE_MAX else ""
+        for name, data in rows:
+            if instant_of(data) < before:
+                self.desk.batch.state[name] = None
+                self.desk.schedule()
+
+
+def _row(topic: str, arrival: Arrival) -> str:
+    """Return the name of the row that says an event was adopted: (source, id) may be of any
+    length."""
+    digest = sha256(f"{len(arrival.source)} {arrival.source} {arrival.id}".encode()).hexdigest()
+    return f"adopted/{topic}/{digest[:32]}"
+
+
+def _origin(arrival: Arrival) -> Origin:
+    return Origin(
+        arrival.correlation,
+        arrival.causation,
+        arrival.hops,
+        arrival.deadline,
+        arrival.trace,
+    )
