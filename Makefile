@@ -58,8 +58,9 @@ fix: $(DEV) ## format, and mend what ruff can
 bench: $(DEV) ## the benchmarks, as a table
 	$(BIN)/python -m bench $(ARGS)
 
-kills: $(DEV) ## the shop: several hundred kill -9 at random instants and named points
+kills: $(DEV) ## kill -9 at random instants and named points: the shop several hundred times, the sensors with rows in flight
 	$(BIN)/python -m tests.kills $(ARGS)
+	$(BIN)/python -m tests.sensors
 
 crash: $(DEV) ## generated workflows on real files, killed on the way; RUNS=2000
 	$(BIN)/python -m tests.crashes $(if $(RUNS),--runs $(RUNS)) $(ARGS)

@@ -11,9 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, TypeVarTuple, cast
 
-from duetto.authoring.event import event_type
 from duetto.authoring.handler import Handler
-from duetto.authoring.modules import modules_of
+from duetto.authoring.modules import event_classes, events_in, modules_of
 from duetto.authoring.names import checked_name
 from duetto.authoring.resources import open_resources
 from duetto.authoring.service import Service
@@ -111,7 +110,8 @@ class App:
             for service in self.services.values()
             for handler in service.handlers.values()
         }
-        self.kinds = Kinds(self._event_classes(), self.codec)
+        classes = event_classes(self.services.values(), self.workflows.values(), self.symbols)
+        self.kinds = Kinds([*classes, *events_in(self._modules)], self.codec)
         self._engine: Engine | None = None
         self._exits: AsyncExitStack | None = None
         self._opened: list[Store] = []
@@ -143,25 +143,6 @@ class App:
                     expected=f"one of: {', '.join(sorted(self.services)) or 'no services'}",
                     do=f"add `{home.name}` to services=[…]",
                 )
-
-    def _event_classes(self) -> list[type]:
-        """Return the events that handlers and workflows name, and those of their modules."""
-        found: list[type] = []
-        for handler in self.handlers.values():
-            handler.check()
-            found += [*handler.events.values(), *handler.publishes.values()]
-        for window in self._windows():
-            found += [window.event, *window.publishes.values()]
-        for workflow in self.workflows.values():
-            found += [workflow.start_on] if workflow.start_on is not None else []
-            found += [self.symbols.resolve(name) for name in received(workflow.definition)]
-        found += [
-            value
-            for module in self._modules
-            for value in vars(module).values()
-            if isinstance(value, type) and event_type(value) is not None
-        ]
-        return found
 
     def _choreography(
         self, opened: Mapping[type, object] | None, stores: list[tuple[Store, frozenset[str]]]
@@ -204,6 +185,15 @@ class App:
         if opened is not None:
             handle.open(opened)
         return handle
+
+    async def end_of(self, event: type) -> None:
+        """Say that no more events of a class will come from outside; return once that is durable.
+
+        It shows the windows of the class, and travels on through the handlers to those of what they
+        make. Raises ConfigurationError for what is no event, NotAllowed for one that handlers
+        make: it ends when what they take does.
+        """
+        await self.operations.events.end_of(event)
 
     # -- life
 

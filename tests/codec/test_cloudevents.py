@@ -32,7 +32,7 @@ from duetto.codecs.cloudevents import (
 )
 from duetto.codecs.cloudevents.foreign import UNFIT, instant, instant_text
 from duetto.errors import DuettoError, LimitExceeded, ValueRefused
-from duetto.model.event import Event
+from duetto.model.event import BEGINNING, END, Event
 
 BINDINGS = [HTTP, KAFKA, AMQP]
 
@@ -251,6 +251,19 @@ def test_instants(when: datetime, offset: int) -> None:
         sign, minutes = "-" if offset < 0 else "+", abs(offset)
         zone = f"{sign}{minutes // 60:02}:{minutes % 60:02}"
         assert instant(away.replace(tzinfo=None).isoformat() + zone) == ms
+
+
+@pytest.mark.parametrize("at", [-1_999_999_999_999, -1, 0, 1, END, BEGINNING])
+def test_times_before_1970_and_the_ends_of_time(at: int) -> None:
+    event = replace(EVENT, time=at, stamp=at, mark=at)
+    assert CLOUD.read([("content-type", STRUCTURED)], CLOUD.structured(event), HTTP) == [event]
+
+
+@pytest.mark.parametrize("text", ["-0", "--1", "- 1", "1.0", "", "-9223372036854775809"])
+def test_a_time_that_is_no_number_is_refused(text: str) -> None:
+    cloud = json.loads(CLOUD.structured(EVENT)) | {"duettotime": text}
+    with pytest.raises(ValueRefused):
+        CLOUD.read([("content-type", STRUCTURED)], json.dumps(cloud).encode(), HTTP)
 
 
 # -- what is refused

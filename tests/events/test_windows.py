@@ -11,6 +11,7 @@ import pytest
 
 from duetto import App, Service, Window, event
 from duetto.errors import ConfigurationError, NotFound, StoreFailed, ValueRefused
+from duetto.model.event import LANES, lane_of
 from duetto.testing import AppFactory, AppUnderTest, Crashes
 
 station = Service("station")
@@ -78,19 +79,17 @@ def shown(weather: AppUnderTest, window: str = "station.hourly") -> dict[tuple[s
     return {(one.key, one.value.hour): one.value.values for one in found}
 
 
-def show(weather: AppUnderTest) -> int:
+def show(weather: AppUnderTest) -> None:
     """Let the input have ended."""
+    weather.end_of(Reading)
     weather.settle()
-    count = weather.show_windows()
-    weather.settle()
-    return count
 
 
 def test_a_window_has_what_happened_in_it_by_key(weather: AppUnderTest) -> None:
     for minute, value in ((0, 1.0), (59, 2.0), (60, 3.0)):
         weather.publish(reading(minute, value, line=minute))
     weather.publish(reading(5, 9.0, metric="T"))
-    assert show(weather) == 6
+    show(weather)
     assert shown(weather) == {
         ("CO(GT)/x", 0): (1.0, 2.0),
         ("CO(GT)/x", 1): (3.0,),
@@ -128,23 +127,51 @@ def test_what_comes_after_corrects_what_was_shown(weather: AppUnderTest) -> None
     assert shown(weather) == {("CO(GT)/x", 0): (5.0, 6.0)}
     [result] = weather.operations.events.results("station.hourly")
     assert result.revision == 3
-    assert show(weather) == 0
+    show(weather)
+    [result] = weather.operations.events.results("station.hourly")
+    assert result.revision == 3
+
+
+def rows_of_lane(lane: int, count: int) -> list[str]:
+    """Return the names of rows that fall into one lane."""
+    names = (f"row {number}" for number in itertools.count())
+    return list(itertools.islice((name for name in names if lane_of(name, LANES) == lane), count))
 
 
 def test_a_window_is_shown_when_its_lanes_have_passed_it(weather: AppUnderTest) -> None:
-    for minute in (0, 10, 50, 70, 89):
-        weather.publish(Reading("same", START + timedelta(minutes=minute), "T", float(minute), 0))
+    *rows, last = rows_of_lane(3, 6)
+    for row, minute in zip(rows, (0, 10, 50, 70, 89), strict=True):
+        weather.publish(Reading(row, START + timedelta(minutes=minute), "T", float(minute), 0))
         weather.settle()
     assert shown(weather, "station.watched") == {}
-    weather.publish(Reading("same", START + timedelta(minutes=91), "T", 91.0, 0))
-    weather.publish(Reading("same", START + timedelta(minutes=92), "T", 92.0, 0))
+    weather.publish(Reading(last, START + timedelta(minutes=90), "T", 90.0, 0))
     weather.settle()
-    assert ("T", 0) in shown(weather, "station.watched")
+    assert shown(weather, "station.watched") == {("T", 0): (0.0, 10.0, 50.0)}
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_lane_that_has_fallen_silent_holds_windows_back(
+    weather: AppUnderTest, duetto_crash: Crashes, dies: bool
+) -> None:
+    [silent], rows = rows_of_lane(3, 1), rows_of_lane(4, 3)
+    weather.publish(Reading(silent, START, "T", 1.0, 0))
+    weather.settle()
+    if dies:
+        duetto_crash.at_commit(1)
+        with pytest.raises(StoreFailed):
+            weather.publish(reading(0, 1.0))
+    for hour, row in enumerate(rows):
+        weather.publish(Reading(row, START + timedelta(hours=hour), "T", 2.0, 0))
+    weather.settle()
+    assert shown(weather, "station.watched") == {}
+    show(weather)
+    assert shown(weather, "station.watched")["T", 0] == (1.0, 2.0)
 
 
 def test_what_is_late_is_a_letter_and_corrects_when_it_is_redriven(weather: AppUnderTest) -> None:
-    weather.publish(Reading("a", START + timedelta(minutes=100), "T", 1.0, 0))
-    weather.publish(Reading("a", START + timedelta(minutes=10), "T", 2.0, 0))
+    first, second = rows_of_lane(0, 2)
+    weather.publish(Reading(first, START + timedelta(minutes=100), "T", 1.0, 0))
+    weather.publish(Reading(second, START + timedelta(minutes=10), "T", 2.0, 0))
     weather.settle()
     [letter] = weather.letters()
     assert letter.handler == "station.watched"
@@ -152,6 +179,37 @@ def test_what_is_late_is_a_letter_and_corrects_when_it_is_redriven(weather: AppU
     weather.redrive(letter.handler, letter.position)
     show(weather)
     assert shown(weather, "station.watched")["T", 0] == (2.0,)
+
+
+def test_of_two_with_one_id_the_lower_position_counts_wherever_they_fall(
+    duetto_app: AppFactory,
+) -> None:
+    first, second = reading(30, 1.0, line=1), reading(90, 2.0, line=2)
+    second = msgspec.structs.replace(second, row=first.row)
+    for order in ([first, second], [second, first]):
+        for is_shown_between in (False, True):
+            weather = duetto_app(app)
+            weather.publish(reading(0, 0.0, line=9))
+            for one in order:
+                weather.publish(one)
+                if is_shown_between:
+                    show(weather)
+            show(weather)
+            assert shown(weather) == {("CO(GT)/x", 0): (1.0, 0.0)}
+
+
+def test_what_is_mended_leaves_the_window_in_which_it_was(weather: AppUnderTest) -> None:
+    weather.publish(reading(0, 1.0, line=1))
+    weather.publish(reading(5, 1.0, line=5, metric="T"))
+    show(weather)
+    weather.publish(reading(1, 666.0, line=2))
+    weather.settle()
+    [letter] = weather.letters()
+    mended = reading(1, 2.0, line=2, metric="T")
+    weather.redrive(letter.handler, letter.position, msgspec.json.encode(mended).decode())
+    weather.settle()
+    assert shown(weather) == {("CO(GT)/x", 0): (1.0,), ("T", 0): (2.0, 1.0)}
+    assert weather.letters() == []
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -201,15 +259,15 @@ def test_a_function_that_fails_loses_nothing(weather: AppUnderTest) -> None:
 def test_a_window_that_fails_keeps_no_other_from_being_shown(weather: AppUnderTest) -> None:
     weather.publish(reading(0, 666.0, line=1))
     weather.publish(reading(70, 2.0, line=2))
-    weather.settle()
-    for _ in range(2):
-        with pytest.raises(ValueRefused, match="cannot make anything"):
-            weather.show_windows()
+    show(weather)
     assert shown(weather) == {("CO(GT)/x", 1): (2.0,)}
+    [letter] = weather.letters()
+    with pytest.raises(ValueRefused, match="cannot make anything"):
+        weather.redrive(letter.handler, letter.position)
     weather.publish(reading(0, 1.0, line=0))
     weather.settle()
-    weather.show_windows()
     assert shown(weather)["CO(GT)/x", 0] == (1.0,)
+    assert weather.letters() == []
 
 
 def test_what_does_not_fit_is_refused(weather: AppUnderTest) -> None:

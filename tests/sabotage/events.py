@@ -7,9 +7,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from duetto.kernel.windows import Said, changed, folded
 from duetto.model.event import Event, Held
 from duetto.operations.events import EventOperations
 from duetto.runtime.consumer import Consumer
+from duetto.runtime.contributions import Contributions
 from duetto.runtime.doubts import Doubts
 from duetto.runtime.events import HostEvents
 from duetto.runtime.lanes import Lanes
@@ -20,11 +22,12 @@ from duetto.runtime.reaction import Reaction
 from duetto.runtime.reactions import Reactions
 from duetto.runtime.replays import Replay, Replays
 from duetto.runtime.starting import Starter
+from duetto.runtime.watermarks import Expected
 from tests.sabotage.switching import Guards
 
 GUARDS = Guards()
 
-FACTS, MAIL = ("facts",), ("mailboxes",)
+FACTS, MAIL, WINDOWS = ("facts",), ("mailboxes",), ("windows",)
 
 # -- delivery
 
@@ -131,6 +134,60 @@ def room_again(original: Any, reactions: Reactions) -> None:
     """A handler that has paused, as there was no room, does not go on once there is."""
 
 
+# -- windows
+
+
+@GUARDS.around(Reactions, "_origin", rule="34", kinds=WINDOWS)
+def origin_late(original: Any, reactions: Reactions, reaction: Reaction) -> Origin:
+    """What is made of an event is stamped anew, where it is made."""
+    return replace(original(reactions, reaction), stamp=None)
+
+
+@GUARDS.around(Contributions, "show", rule="35", kinds=WINDOWS)
+def keep(original: Any, kept: Any, place: Any, made: Any) -> None:
+    """What a window is made of is dropped as it is shown."""
+    original(kept, place, made)
+    prefix = kept._prefix(place)
+    for name, _ in kept._desk.rows(prefix):
+        kept.remove(place, name.removeprefix(prefix))
+
+
+@GUARDS.everywhere(changed, rule="35", kinds=WINDOWS)
+def first_row(original: Any, said: Said, kept: Said | None, **how: bool) -> tuple[int, ...]:
+    """Of two with one id the first to arrive counts."""
+    return () if kept is not None else (said.start,)
+
+
+@GUARDS.everywhere(folded, rule="35", kinds=WINDOWS)
+def canonical(original: Any, contributions: Any) -> list[Any]:
+    """Windows are folded in the order of ids, not of positions."""
+    return [given for _, given in contributions]
+
+
+@GUARDS.around(Expected, "of", rule="36", kinds=WINDOWS)
+def min_inputs(original: Any, expected: Expected, lanes: Lanes) -> int | None:
+    """The furthest of several lanes says how far a topic has come."""
+    marks = [lane.mark for lane in lanes if lane.key[1] == expected.topic]
+    return max((mark for mark in marks if mark is not None), default=None)
+
+
+@GUARDS.around(Reactions, "promise", rule="36", kinds=WINDOWS)
+def retry_holds(original: Any, reactions: Reactions, watermark: int) -> int | None:
+    """What a handler has in hand, or tries again, does not hold its watermark back."""
+    return watermark
+
+
+@GUARDS.around(Publisher, "end", rule="36", kinds=WINDOWS)
+def end(original: Any, publisher: Publisher, topic: str) -> None:
+    """The end of an input is not written into its lanes."""
+
+
+@GUARDS.around(Lanes, "finish", rule="36", kinds=WINDOWS)
+def mark_kept(original: Any, lanes: Lanes, lane: Any, seq: int, mark: int | None) -> None:
+    """How far a lane has come is not noted with it."""
+    original(lanes, lane, seq, None)
+
+
 # -- replay
 
 
@@ -175,9 +232,9 @@ def replay_goes_on(original: Any, replays: Any, replay: Replay) -> None:
 
 
 @GUARDS.around(Mailbox, "_oldest", rule="39", kinds=MAIL)
-def oldest_event(original: Any, mailbox: Any, key: str | None) -> Mail | None:
+def oldest_event(original: Any, mailbox: Any, key: str | None, token: Any) -> Mail | None:
     """The newest event is received first."""
-    original(mailbox, key)
+    original(mailbox, key, token)
     positions = mailbox._mail if key is None else mailbox._keys.get(key)
     return mailbox._mail[list(positions)[-1]] if positions else None
 

@@ -158,7 +158,7 @@ def mark_behind(original: Any, store: Any, batch: Any) -> None:
 
 
 @GUARDS.around(SqliteStore, "_attempt", rule="commit", kinds=("power",))
-def commit_whole(original: Any, store: Any, write: Any) -> None:
+def commit_whole(original: Any, store: Any, write: Any, batch: Any) -> None:
     """A commit is written statement by statement."""
     try:
         write()

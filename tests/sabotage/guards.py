@@ -26,9 +26,6 @@ STANDING = {
     "23": "Within one process nobody else can publish.",
     "28": "Events of other systems are not adopted yet.",
     "29": "It promises no order, so there is none that could be lost.",
-    "34": "The simulator draws no windows yet.",
-    "35": "The simulator draws no windows yet.",
-    "36": "The simulator draws no windows yet.",
 }
 """Rules, or parts of them, that hold because there is nothing that could do otherwise."""
 

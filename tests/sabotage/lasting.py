@@ -90,7 +90,7 @@ def doubt(original: Any, *args: Any) -> bool:
 
 
 @GUARDS.around(Sweeps, "_purge", rule="20", kinds=("choices", "crashes"))
-def sweep(original: Any, sweeps: Sweeps) -> int:
+def sweep(original: Any, sweeps: Sweeps, before: int) -> int:
     """What is known of a closed run stays for ever."""
     return 0
 

@@ -1,14 +1,17 @@
-"""The modules in which services and workflows are written: names in them are known to an app."""
+"""What an app knows of by name: the modules of its services and workflows, and their events."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
+from duetto.authoring.event import event_type
 from duetto.authoring.service import Service
+from duetto.authoring.symbols import Symbols
 from duetto.authoring.workflow import Workflow
+from duetto.model.definition import received
 
 
 def modules_of(
@@ -31,3 +34,28 @@ def modules_of(
                 pending.append(callee)
                 names.add(callee.body.__module__)
     return [sys.modules[name] for name in sorted(names) if name in sys.modules]
+
+
+def event_classes(
+    services: Iterable[Service], workflows: Iterable[Workflow[..., Any]], symbols: Symbols
+) -> Iterator[type]:
+    """Yield the events that handlers, windows and workflows name. Raises ConfigurationError where
+    their annotations do not fit."""
+    for service in services:
+        for handler in service.handlers.values():
+            handler.check()
+            yield from (*handler.events.values(), *handler.publishes.values())
+        for window in service.windows.values():
+            yield from (window.event, *window.makes.values())
+    for workflow in workflows:
+        if workflow.start_on is not None:
+            yield workflow.start_on
+        yield from (symbols.resolve(name) for name in received(workflow.definition))
+
+
+def events_in(modules: Iterable[ModuleType]) -> Iterator[type]:
+    """Yield the events that are declared in modules."""
+    for module in modules:
+        for value in vars(module).values():
+            if isinstance(value, type) and event_type(value) is not None:
+                yield value

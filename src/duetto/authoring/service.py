@@ -169,6 +169,7 @@ class Service:
         id: str = "",
         position: str = "",
         lateness: timedelta | None = None,
+        late: Callable[[E], Any] | None = None,
         name: str = "",
     ) -> Callable[[Callable[[Window[E]], Any]], WindowFunction]:
         """Make a function that gets the events of each stretch of time, and makes an event of them.
@@ -176,7 +177,9 @@ class Service:
         The stretches are `size` long and lie end to end; `by` names the field of their key. `id`
         names the field by which an event counts once, and of two the one whose field `position` is
         lower. A window is shown when events have passed it by `lateness`, or, without, when its
-        input has ended; what comes for it later corrects it. The function must be pure.
+        input has ended; what comes for it later corrects it. What is late is a dead letter, unless
+        `late` says which event is made of it: a class whose instances are made of one, or a
+        function. The function must be pure. Raises ConfigurationError.
         """
 
         def declare(body: Callable[[Window[E]], Any]) -> WindowFunction:
@@ -189,6 +192,7 @@ class Service:
                 id=id,
                 position=position,
                 lateness=lateness,
+                late=late,
                 name=name,
             )
             if function.name in (*self.handlers, *self.windows, *self.tasks):

@@ -45,7 +45,7 @@ class Woken(Struct, frozen=True):
 
 
 class Received(Struct, frozen=True):
-    """The event that the token waits for. `stream` names what it is of, and `seq` is its place there,
+    """The event that the token waits for. `stream` names what it is of, and `seq` its place there,
     where all receive it: so that the token does not receive it again."""
 
     event: Value

@@ -17,6 +17,12 @@ LANES = 16
 HOPS_MAX = 64
 """Events that may follow one from another: a cycle without an end is found by it."""
 
+END = 2**63 - 1
+"""The watermark of a lane that has ended: nothing happens later, in ms since the epoch."""
+
+BEGINNING = -END
+"""The stamp of what is never late: nothing was before it."""
+
 
 class Event(Struct, frozen=True, array_like=True):
     """A published event. `data` is packed by the class of the topic, in its `version`.
@@ -24,8 +30,10 @@ class Event(Struct, frozen=True, array_like=True):
     `at` is when it was published and `time` when it happened, both in ms since the epoch; `stamp`
     is the latest `time` of its lane before it, as its source says (PROTOCOL, rule 34). `causation`
     names what it follows from: an event, or a run; `by` the handler or workflow that published it,
-    "" for outside. `foreign` is the id under which another system
-    published it.
+    "" for outside. `foreign` is the id under which another system published it. `mark` is the
+    watermark of its lane from here on, where the entry moves it: what comes then happened no
+    earlier, or is a correction (rule 36). An entry that does nothing else is a mark, without data;
+    its `time` is the latest of its lane.
     """
 
     source: str
@@ -42,9 +50,15 @@ class Event(Struct, frozen=True, array_like=True):
     deadline: int = 0
     trace: str = ""
     foreign: str = ""
-    time: int = 0
-    stamp: int = 0
+    time: int | None = None
+    stamp: int | None = None
+    mark: int | None = None
     by: str = ""
+
+    @property
+    def is_mark(self) -> bool:
+        """Whether it is no event, and only moves the watermark of its lane."""
+        return self.mark is not None and not self.data
 
     @property
     def stream(self) -> str:
@@ -67,6 +81,8 @@ class Origin(Struct, frozen=True, array_like=True):
     trace: str = ""
     stamp: int | None = None
     """Of the event that it follows from, where that happened at a time: it is passed on."""
+    is_again: bool = False
+    """Whether that failed before: then what follows is never late, and moves no watermark."""
 
 
 def origin_of(event: Event) -> Origin:
@@ -77,7 +93,7 @@ def origin_of(event: Event) -> Origin:
         event.hops + 1,
         event.deadline,
         event.trace,
-        event.stamp if event.time else None,
+        event.stamp,
     )
 
 

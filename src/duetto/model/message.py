@@ -84,16 +84,21 @@ class RunState(Struct, frozen=True, array_like=True, tag="run-state"):
 
 class Listen(Struct, frozen=True, array_like=True, tag="listen"):
     """From where on a store takes the events of topics: by topic, source and lane the last seq that
-    it has. What is not there is taken from the first on."""
+    it has. What is not there is taken from the first on. `serial` is that of the process that asks,
+    as no other of this participant has it."""
 
     topics: dict[str, dict[str, dict[int, int]]]
+    serial: int = 0
 
 
 class EventPage(Struct, frozen=True, array_like=True, tag="events"):
-    """Events of one lane that follow one another, never none."""
+    """Events of one lane that follow one another, never none. `serial` is that of the process that
+    asked: what another one took and lost is another page, and not one that a broker knows as taken.
+    """
 
     topic: str
     events: tuple[Event, ...]
+    serial: int = 0
 
 
 Body = Arrive | Command | Answer | Reporting | CancelPath | AskRun | RunState | Listen | EventPage
@@ -125,9 +130,9 @@ def name(message: Message) -> str:
             return f"{message.run}{path}!report"
         case CancelPath(path):
             return f"{message.run}{path}!cancel@{message.to}"
-        case EventPage(events=events):
-            return f"{events[0].name}-{events[-1].seq}@{message.to}"
-        case Listen():
-            return f"!listen:{message.source}@{message.to}"
+        case EventPage(events=events, serial=serial):
+            return f"{events[0].name}-{events[-1].seq}@{message.to}#{serial}"
+        case Listen(serial=serial):
+            return f"!listen:{message.source}@{message.to}#{serial}"
         case _:
             return f"{message.run}!{type(body).__name__}:{message.sent}"

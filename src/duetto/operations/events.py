@@ -13,6 +13,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import Struct
 
+from duetto.authoring.event import declared_event
 from duetto.authoring.window import ms_of
 from duetto.errors import DuettoError, NotAllowed, NotFound, ValueRefused
 from duetto.model.event import Event, Held, place_of
@@ -29,9 +30,6 @@ from duetto.runtime.publishing import PAGE, Origin
 from duetto.runtime.reactions import Reactions
 from duetto.runtime.replays import Picked
 from duetto.runtime.windows import Windows
-
-SHOWN_AT_ONCE_MAX = 200
-"""Windows that are shown in one commit: more would stop the loop."""
 
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """The header of W3C's Trace Context, section 3.2."""
@@ -162,23 +160,24 @@ class EventOperations:
             each.is_quiet and all(each.has_taken(other) for other in events) for each in events
         )
 
-    async def show_windows(self) -> int:
-        """Show every window that was not shown yet, as the input has ended; return how many.
+    async def end_of(self, event: type) -> None:
+        """Say that no more events of a class come from outside; return once that is durable.
 
-        To be asked once all is quiet. What comes later corrects what was shown. Raises ValueRefused
-        where a function fails: the other windows are shown, and those are tried at the next call.
+        Raises ConfigurationError for what is no event, NotAllowed for one that handlers make.
         """
-        count = 0
-        failed: list[DuettoError] = []
-        for consumer in self._windows():
-            consumer.failed.clear()
-            while shown := consumer.show_all(SHOWN_AT_ONCE_MAX):
-                count += shown
-                await consumer.desk.durable()
-            failed += consumer.failed.values()
-        if failed:
-            raise failed[0]
-        return count
+        home = self._home
+        topic = home.kinds.topic(declared_event(event, where="end_of").name).topic
+        if home.publisher.marks.is_made(topic):
+            raise NotAllowed(
+                f"The events {topic} are made of others, and end with them.",
+                found=f"end_of({topic})",
+                expected="an event that comes from outside",
+                do="say that what its handlers take has ended",
+            )
+        for events in self._hosts():
+            if events is home or any(published == topic for published, _ in events.publisher.heads):
+                events.publisher.end(topic)
+        await self._durable()
 
     def _windows(self) -> list[Windows]:
         return [
@@ -199,7 +198,7 @@ class EventOperations:
         if not isinstance(consumer, Windows):
             raise NotFound.named("window", window, [each.name for each in self._windows()])
         return [
-            WindowView(key, start, start + consumer.function.size_ms, revision, value)
+            WindowView(key, start, start + consumer.span.size_ms, revision, value)
             for start, key, revision, value in consumer.results()
         ]
 
@@ -224,12 +223,7 @@ class EventOperations:
     def count(self, topic: str) -> int:
         """Return how many events of a type were ever published here. Raises NotFound."""
         self._home.kinds.topic(topic)
-        return sum(
-            head
-            for events in self._hosts()
-            for (published, _), head in events.publisher.heads.items()
-            if published == topic
-        )
+        return sum(events.publisher.count(topic) for events in self._hosts())
 
     def show(self, name: str) -> EventView:
         """Return an event by its name. Raises NotFound."""
@@ -272,6 +266,8 @@ class EventOperations:
         )
 
     def _shown(self, topic: str, data: bytes, version: int | None = None) -> Any:
+        if not data:
+            return None  # a letter about a window
         try:
             kind = self._home.kinds.topic(topic)
             live = kind.original(data, kind.declared.version if version is None else version)
@@ -329,6 +325,12 @@ class EventOperations:
     def _mended(self, row: Held, data: bytes | str | None) -> bytes:
         if data is None:
             return b""
+        if row.event.is_mark:
+            raise NotAllowed(
+                "The letter is about a window, which has no data of its own.",
+                found="a redrive with data",
+                expected="a redrive without, once the function of the window is mended",
+            )
         kind = self._home.kinds.topic(row.event.topic)
         key, mended = kind.pack(self._from_json(kind, data))
         if key != row.event.key:

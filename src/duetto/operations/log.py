@@ -14,7 +14,8 @@ CLOCK_MS = 60_000
 def logged(
     events: HostEvents, *, topics: Container[str] | None = None, since: int = 0
 ) -> Iterator[Event]:
-    """Yield retained events, lane by lane: of these topics only, or published since (in ms).
+    """Yield retained events, lane by lane: of these topics only, or published since (in ms);
+    marks are none.
 
     What is older is not read: within a lane instants grow, so where to begin is found by halves.
     """
@@ -23,7 +24,7 @@ def logged(
         if topics is None or topic in topics:
             after = _behind(events, topic, lane, head, since - CLOCK_MS) if since else 0
             while after < head and (page := publisher.read(topic, lane, after)):
-                yield from (event for event in page if event.at >= since)
+                yield from (each for each in page if each.at >= since and not each.is_mark)
                 after = page[-1].seq
 
 

@@ -55,7 +55,7 @@ def _newest(events: HostEvents, share: int) -> Iterator[Event]:
     for (topic, lane), head in publisher.heads.items():
         after = max(0, head - share)
         while after < head and (page := publisher.read(topic, lane, after)):
-            yield from page
+            yield from (event for event in page if not event.is_mark)
             after = page[-1].seq
 
 

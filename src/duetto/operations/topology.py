@@ -73,7 +73,7 @@ def _window(window: WindowFunction) -> Part:
         window.qualified,
         "handler",
         window.service,
-        publishes=tuple(sorted(window.publishes)),
+        publishes=tuple(sorted(window.makes)),
         listens=(window.topic,),
         ends=True,  # it is shown when its time has passed, and not for each event
     )

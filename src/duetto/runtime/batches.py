@@ -158,6 +158,7 @@ class Batches(Reactions):
                 self._next(member)
             else:
                 self.queued -= 1  # a later one of its key goes on
+        self.pass_on()
 
     def _separate(self, members: tuple[Reaction, ...]) -> None:
         """Take events up one by one: which of them is bad is not known."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from duetto.errors import DuettoError, NotAllowed
-from duetto.model.event import Event, Held
+from duetto.kernel.windows import Span, least, useful
+from duetto.model.event import END, Event, Held
 from duetto.model.token import Error
 from duetto.observer import LetterKept
 from duetto.runtime.desk import Desk
@@ -17,6 +18,7 @@ from duetto.runtime.lane import Lane
 from duetto.runtime.lanes import Lanes
 from duetto.runtime.letters import Letters
 from duetto.runtime.publishing import Publisher
+from duetto.runtime.watermarks import Expected
 
 REASON_MAX = 500
 """Characters of a reason that are kept."""
@@ -25,12 +27,23 @@ REASON_MAX = 500
 class Consumer:
     """The events of some topics, for a handler, a mailbox, or the start of runs."""
 
+    makes: tuple[str, ...] = ()
+    """The topics of what it makes of its events."""
+
     def __init__(
         self, desk: Desk, name: str, topics: Iterable[str], *, publisher: Publisher
     ) -> None:
         self.desk, self.name, self.topics = desk, name, frozenset(topics)
         self.publisher = publisher
+        self.inputs: tuple[Expected, ...] = ()
+        """Whose lanes say how far its topics have come, where that matters to it."""
+        self.watermark: int | None = None
+        """How far all that it takes has come, by what is done with."""
+        self.spans: frozenset[Span] = frozenset()
+        """Of the windows that its watermark makes due, here or further down."""
+        self._passed: int | None = None
         self.lanes, self.letters = Lanes(desk, name), Letters(desk, name)
+        self.lanes.caught_up = self.resume
         self.has_room: Callable[[], None] = _tell_nobody
         """Told when there is room again for what other stores publish."""
         self.is_behind = False
@@ -46,8 +59,13 @@ class Consumer:
         raise NotImplementedError
 
     def recover(self) -> None:
-        """Take up what is held, and read on in every lane."""
+        """Take up what is held, and read on in every lane; then `resume` what was told of time."""
         self.read_on()
+
+    def resume(self) -> None:
+        """Go on with what is known of time, once everything is read on."""
+        self.look()
+        self.pass_on()
 
     def read_on(self) -> None:
         """Read on in every lane of this store's own log."""
@@ -70,6 +88,35 @@ class Consumer:
                 self.lanes.skip_to(lane, page[0].seq)
             for event in page:
                 self.offer(event)
+
+    # -- watermarks
+
+    def finish(self, lane: Lane, event: Event) -> None:
+        """Write that an entry of a lane is done with, and how far its topic has come by it."""
+        self.lanes.finish(lane, event.seq, event.mark)
+        if event.mark is not None and (self.spans or event.mark == END):
+            self.look()
+
+    def look(self) -> None:
+        """Find out how far all that it takes has come, as far as that is of use."""
+        found = least(expected.of(self.lanes) for expected in self.inputs)
+        found = None if found is None else useful(found, self.spans)
+        if found is not None and (self.watermark is None or found > self.watermark):
+            self.watermark = found
+
+    def pass_on(self) -> None:
+        """Tell who takes what it makes how far it has come (PROTOCOL, rule 36)."""
+        if self.watermark is None or not self.makes or self._passed == self.watermark:
+            return
+        promise = self.promise(self.watermark)
+        if promise is not None and (self._passed is None or promise > self._passed):
+            self._passed = promise
+            self.publisher.said(self.name, self.makes, promise)
+
+    def promise(self, watermark: int) -> int | None:
+        """Return how far what it makes has come, as its topics have come so far: what it still has
+        in hand holds that back."""
+        return watermark
 
     # -- dead letters
 

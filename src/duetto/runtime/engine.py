@@ -12,7 +12,7 @@ from duetto.codec import Codec
 from duetto.errors import ConfigurationError
 from duetto.model.placement import Placement
 from duetto.observer import Observer
-from duetto.runtime.events import Choreography, HostEvents, join_logs
+from duetto.runtime.events import Choreography, HostEvents, join_logs, source_of
 from duetto.runtime.host import Host
 from duetto.runtime.programs import Programs
 from duetto.runtime.runs import load, recover
@@ -95,10 +95,17 @@ class Engine:
         """Whether every participant is here, in one store: then no message leaves it."""
         here = frozenset[str]().union(*(participants for _, participants in self._stores))
         services = {handle.service for handle in self.tasks.values()}
+        if self._choreography is not None:
+            services |= self._choreography.participants  # some have handlers only
         return len(self._stores) == 1 and here >= {"", *services}
 
     def _make_hosts(self) -> None:
         alone = self._is_whole
+        sources = {
+            participant: source_of(participants)
+            for _, participants in self._stores
+            for participant in participants
+        }
         for store, participants in self._stores:
             host = Host(
                 store,
@@ -113,7 +120,7 @@ class Engine:
             )
             host.exchange.keep_ms = self.retention_ms
             if self._choreography is not None:
-                self.events.append(HostEvents(host, self._choreography))
+                self.events.append(HostEvents(host, self._choreography, sources))
             self.programs.fetch_from(store.definition)
             self.hosts.append(host)
         join_logs(self.events)

@@ -14,7 +14,7 @@ from duetto.broker import Acknowledge
 from duetto.errors import DuettoError, NotFound
 from duetto.kernel.fold import RunState
 from duetto.model.effect import Effect, Publish
-from duetto.model.event import Event, Held
+from duetto.model.event import Event
 from duetto.model.message import EventPage, Listen, Message
 from duetto.model.token import OnEvent, Token
 from duetto.runtime.batches import Batches
@@ -25,6 +25,7 @@ from duetto.runtime.host import Host
 from duetto.runtime.intake import Intake
 from duetto.runtime.kinds import Kind, Kinds
 from duetto.runtime.lane import LaneKey
+from duetto.runtime.letters import is_due
 from duetto.runtime.mailboxes import Mailbox
 from duetto.runtime.publishing import Origin, Publisher
 from duetto.runtime.reactions import Reactions
@@ -32,6 +33,7 @@ from duetto.runtime.starting import Starter
 from duetto.runtime.tasks import TaskHandle
 from duetto.runtime.timers import Timers
 from duetto.runtime.tokens import Events
+from duetto.runtime.watermarks import HOME, Maker, Makers
 from duetto.runtime.windows import Windows
 
 MAILBOX, START = "@mailbox.", "@start."
@@ -51,6 +53,18 @@ class Choreography(Struct, frozen=True, eq=False):
     started: Mapping[str, tuple[str, str]]
     """By workflow: its home, and the topic that starts it."""
 
+    def makers(self) -> Makers:
+        """Return who makes events of events."""
+        handlers = [
+            Maker(name, each.service.name, frozenset(each.events), frozenset(each.publishes))
+            for name, (each, _) in self.handlers.items()
+        ]
+        windows = [
+            Maker(name, each.service, frozenset({each.topic}), frozenset(each.makes), (each.span,))
+            for name, each in self.windows.items()
+        ]
+        return Makers([*handlers, *windows])
+
 
 def stranger(kinds: Kinds) -> Choreography:
     """Return what is said of events by who reads a store without the app that made it."""
@@ -60,10 +74,11 @@ def stranger(kinds: Kinds) -> Choreography:
 class HostEvents(Events):
     """Events at one host. Made after the host, before its runs are recovered."""
 
-    def __init__(self, host: Host, app: Choreography) -> None:
+    def __init__(self, host: Host, app: Choreography, sources: Mapping[str, str]) -> None:
         self.host, self.kinds = host, app.kinds
-        self.source: str = min(host.participants) or "app"
-        self.publisher = Publisher(host, app.kinds, self.source)
+        self.source: str = source_of(host.participants)
+        makers = app.makers()
+        self.publisher = Publisher(host, app.kinds, self.source, makers)
         self._due_rows = Timers(host.loop, host.clock, self._due)
         self.timers = (self._due_rows,)
         self._doubts = Doubts(host)
@@ -87,6 +102,7 @@ class HostEvents(Events):
         self.feeds = Feeds(host, self.publisher, self.consumers)
         self._elsewhere = sorted(app.participants - host.participants)
         for consumer in self.consumers.values():
+            self._prepare(consumer, makers, sources)
             consumer.has_room = self.feeds.take_waiting
             for topic in consumer.topics:
                 self.publisher.listen(topic, consumer.offer)
@@ -96,6 +112,15 @@ class HostEvents(Events):
         host.events, host.exchange.events = self, self._heard
         if not app.kinds.by_topic:
             self._read_rows()
+
+    def _prepare(self, consumer: Consumer, makers: Makers, sources: Mapping[str, str]) -> None:
+        """Let a consumer that makes something know how far what it takes has come."""
+        if consumer.makes or isinstance(consumer, Windows):
+            kinds = [self.kinds.topic(topic) for topic in sorted(consumer.topics)]
+            consumer.inputs = tuple(
+                makers.expected(kind.topic, kind.declared.lanes, sources) for kind in kinds
+            )
+            consumer.spans = makers.spans_of(consumer.name)
 
     def _add_handlers(self, handlers: Mapping[str, tuple[Handler, TaskHandle]]) -> None:
         for name, (handler, handle) in handlers.items():
@@ -137,6 +162,8 @@ class HostEvents(Events):
         self._listen_in_order()
         for consumer in self.consumers.values():
             consumer.recover()
+        for consumer in self.consumers.values():
+            consumer.resume()
         self.feeds.listen(self._elsewhere)
 
     def _listen_in_order(self) -> None:
@@ -150,9 +177,12 @@ class HostEvents(Events):
     def close(self) -> None:
         self._due_rows.close()
 
-    def sweep(self) -> None:
+    def sweep(self, before: int) -> None:
         for mailbox in self.mailboxes.values():
             mailbox.sweep()
+        for consumer in self.consumers.values():
+            if isinstance(consumer, Windows):
+                consumer.sweep(before)
         self.feeds.listen(self._elsewhere)
 
     # -- of runs
@@ -250,13 +280,13 @@ def join_logs(hosts: Collection[HostEvents]) -> None:
                 consumer.replays.read = read
 
 
-def is_due(row: Held) -> bool:
-    """Return whether a row is taken up without anybody's doing: now, or at its time."""
-    return row.state == "ready" or (row.state == "delayed" and row.due > 0)
+def source_of(participants: frozenset[str]) -> str:
+    """Return the name under which a store of these participants publishes."""
+    return min(participants) or HOME
 
 
 def _since(token: Token) -> int:
     return token.rest.since if isinstance(token.rest, OnEvent) else 0
 
 
-__all__ = ["MAILBOX", "START", "Choreography", "HostEvents", "join_logs"]
+__all__ = ["MAILBOX", "START", "Choreography", "HostEvents", "join_logs", "source_of"]

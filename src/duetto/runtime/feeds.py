@@ -9,6 +9,7 @@ truth and messages a cache of it: whatever is lost or comes out of order is sent
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from msgspec import Struct
 
@@ -27,8 +28,9 @@ PAGES_MAX = 4
 
 
 class Cursor(Struct, eq=False):
-    """How far a lane was sent to a consumer, and how many pages are under way."""
+    """How far a lane was sent to a process that takes it, and how many pages are under way."""
 
+    serial: int = 0
     sent: int = 0
     pages: int = 0
 
@@ -40,11 +42,14 @@ class Feeds:
         self.host, self.publisher, self._consumers = host, publisher, consumers
         self._cursors: dict[tuple[str, str, int], Cursor] = {}
         """By subscriber, topic and lane."""
-        self._subscribers: dict[str, dict[str, None]] = {}
-        """By topic, the participants that listen."""
+        self._subscribers: dict[str, dict[str, int]] = {}
+        """By topic, the participants that listen, with the serials of their processes."""
         self._fresh: dict[tuple[str, int], None] = {}
         self._waiting: dict[str, tuple[Message, Acknowledge]] = {}
         """Pages for which there was no room."""
+        self._serial = host.clock.now_ms()
+        """Tells what is sent to this process from what was sent to the one before."""
+        self._asks: dict[str, None] = {}
 
     # -- the consumer's side
 
@@ -53,7 +58,7 @@ class Feeds:
         topics = sorted({topic for each in self._consumers.values() for topic in each.topics})
         if not topics:
             return
-        body = Listen({topic: self._positions(topic) for topic in topics})
+        body = Listen({topic: self._positions(topic) for topic in topics}, self._serial)
         for participant in sources:
             self._send(participant, body)
 
@@ -70,6 +75,11 @@ class Feeds:
 
     def take(self, message: Message, page: EventPage, acknowledge: Acknowledge) -> None:
         """Offer the events of a page; it is acknowledged once all of them are taken up."""
+        if page.serial != self._serial:
+            # The process before this one asked for it: it is to come as this one does.
+            acknowledge()
+            self._ask_again(message.source)
+            return
         consumers = [each for each in self._consumers.values() if page.topic in each.topics]
         for event in page.events:
             for consumer in consumers:
@@ -81,6 +91,17 @@ class Feeds:
         elif all(lane.taken >= page.events[0].seq - 1 for lane in lanes):
             self._waiting[name(message)] = (message, acknowledge)  # there was no room
         # Else one before it is missing, and this one is sent again.
+
+    def _ask_again(self, source: str) -> None:
+        """Say once more from where on this process listens, as what it said may be overtaken."""
+        if not self._asks:
+            self.host.loop.call_soon(self._ask)
+        self._asks[source] = None
+
+    def _ask(self) -> None:
+        asks, self._asks = self._asks, {}
+        if not self.host.stopping:
+            self.listen(asks)
 
     def take_waiting(self) -> None:
         """Offer what had no room."""
@@ -94,13 +115,16 @@ class Feeds:
     def listened(self, message: Message, body: Listen) -> None:
         """Send a participant what it has not taken, from now on."""
         for topic, positions in body.topics.items():
-            self._subscribers.setdefault(topic, {})[message.source] = None
+            self._subscribers.setdefault(topic, {})[message.source] = body.serial
             own = positions.get(self.publisher.source, {})
             for (published, lane), _ in list(self.publisher.heads.items()):
                 if published == topic:
-                    cursor = self._cursor(message.source, topic, lane)
-                    cursor.sent = own.get(lane, 0)
-                    self._pump(message.source, topic, lane)
+                    self._listens(message.source, topic, lane, own.get(lane, 0))
+
+    def _listens(self, subscriber: str, topic: str, lane: int, taken: int) -> None:
+        cursor = self._cursor(subscriber, topic, lane)
+        cursor.sent = max(cursor.sent, taken)
+        self._pump(subscriber, topic, lane)
 
     def published(self, event: Event) -> None:
         """Send an event, with others of this turn, to who listens elsewhere."""
@@ -125,16 +149,21 @@ class Feeds:
             if not events:
                 return
             cursor.sent, cursor.pages = events[-1].seq, cursor.pages + 1
-            page = EventPage(topic, tuple(events))
-            self._send(subscriber, page, lambda: self._confirmed(subscriber, topic, lane))
+            page = EventPage(topic, tuple(events), cursor.serial)
+            self._send(subscriber, page, partial(self._confirmed, cursor, subscriber, page))
 
-    def _confirmed(self, subscriber: str, topic: str, lane: int) -> None:
-        cursor = self._cursor(subscriber, topic, lane)
-        cursor.pages = max(0, cursor.pages - 1)
-        self._pump(subscriber, topic, lane)
+    def _confirmed(self, cursor: Cursor, subscriber: str, page: EventPage) -> None:
+        cursor.pages -= 1
+        self._pump(subscriber, page.topic, page.events[0].lane)
 
     def _cursor(self, subscriber: str, topic: str, lane: int) -> Cursor:
-        return self._cursors.setdefault((subscriber, topic, lane), Cursor())
+        """Return how far a lane was sent; for another process than before it begins anew, as what
+        that one had in memory, and acknowledged, has died with it."""
+        serial, key = self._subscribers[topic][subscriber], (subscriber, topic, lane)
+        cursor = self._cursors.get(key)
+        if cursor is None or cursor.serial != serial:
+            cursor = self._cursors[key] = Cursor(serial)
+        return cursor
 
     def _send(
         self, to: str, body: EventPage | Listen, confirmed: Callable[[], None] | None = None

@@ -34,8 +34,9 @@ class Intake(Consumer):
     def offer(self, event: Event) -> None:
         lane = self.lanes.take(event)
         if lane is not None:
-            self._take(event)
-            self.lanes.finish(lane, event.seq)
+            if not event.is_mark:
+                self._take(event)
+            self.finish(lane, event)
 
     def recover(self) -> None:
         for row in self.letters:

@@ -49,13 +49,13 @@ class Kind(Struct, frozen=True, eq=False):
                 do="name the field that orders its events in `@event(key=…)`",
             ) from error
 
-    def time_of(self, value: Any) -> int:
-        """Return when an event happened, in ms since the epoch; 0 where its class does not say.
+    def time_of(self, value: Any) -> int | None:
+        """Return when an event happened, in ms since the epoch; None where its class does not say.
 
         Raises ValueRefused for what is no time.
         """
         if not self.declared.time:
-            return 0
+            return None
         try:
             return ms_of(getattr(value, self.declared.time))
         except (AttributeError, TypeError, OverflowError) as error:

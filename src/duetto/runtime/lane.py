@@ -10,9 +10,13 @@ LaneKey = tuple[str, str, int]
 
 class Lane(Struct, eq=False):
     """All up to `watermark` is done with, and so is what is in `done`, above it. `taken` is the
-    last that was taken up here since the process began."""
+    last that was taken up here since the process began. `mark` is how far it has come in the time
+    of its events, by what is done with, and None where that was not said. Some of what the last
+    process had in hand is taken up again until `resumed` is."""
 
     key: LaneKey
     watermark: int = 0
     done: set[int] = set()
     taken: int = 0
+    mark: int | None = None
+    resumed: int = 0

@@ -6,7 +6,7 @@ A watermark never expires, so there is no window of duplicates, and nothing to f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -15,7 +15,8 @@ from duetto.runtime.desk import Desk
 from duetto.runtime.lane import Lane, LaneKey
 from duetto.store import seal
 
-Mark = tuple[int, list[int]]
+Mark = tuple[int, list[int], int | None]
+"""All up to a seq is done with, and what is listed above it; and the lane's `mark`."""
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Mark).decode
 
@@ -26,11 +27,15 @@ class Lanes:
     def __init__(self, desk: Desk, consumer: str) -> None:
         self._desk, self._prefix = desk, f"next/{consumer}/"
         self._lanes: dict[LaneKey, Lane] = {}
+        self.caught_up: Callable[[], None] = _tell_nobody
+        """Told when all that the last process had in hand of a lane is taken up again."""
         for name, data in desk.store.log.state(self._prefix):
             source, topic, number = name[len(self._prefix) :].split("/")
-            watermark, done = decode(data)
+            watermark, done, mark = decode(data)
             key = (source, topic, int(number))
-            self._lanes[key] = Lane(key, watermark, set(done), watermark)
+            self._lanes[key] = Lane(
+                key, watermark, set(done), watermark, mark, max(done, default=0)
+            )
 
     def __iter__(self) -> Iterator[Lane]:
         return iter(self._lanes.values())
@@ -42,6 +47,10 @@ class Lanes:
             lane = self._lanes[key] = Lane(key)
         return lane
 
+    def known(self, key: LaneKey) -> Lane | None:
+        """Return a lane of which something was seen."""
+        return self._lanes.get(key)
+
     def take(self, event: Event) -> Lane | None:
         """Take an event up, if it is the next of its lane; None where it is not, or is done."""
         lane = self.of((event.source, event.topic, event.lane))
@@ -50,10 +59,16 @@ class Lanes:
         lane.taken = event.seq
         # What was done ahead of others is below the watermark once they are done as well.
         is_done = event.seq <= lane.watermark or event.seq in lane.done
+        if lane.resumed and lane.taken >= lane.resumed:
+            lane.resumed = 0
+            self.caught_up()
         return None if is_done else lane
 
-    def finish(self, lane: Lane, seq: int) -> None:
-        """Write that an event of a lane is done with: handled, or kept as a row of its own."""
+    def finish(self, lane: Lane, seq: int, mark: int | None = None) -> None:
+        """Write that an event of a lane is done with, handled or kept as a row of its own, and the
+        `mark` that it has."""
+        if mark is not None and (lane.mark is None or mark > lane.mark):
+            lane.mark = mark
         if seq != lane.watermark + 1:
             lane.done.add(seq)
         else:
@@ -63,7 +78,7 @@ class Lanes:
                 lane.done.discard(lane.watermark)
         source, topic, number = lane.key
         name = f"{self._prefix}{source}/{topic}/{number}"
-        self._desk.batch.state[name] = seal(encode((lane.watermark, sorted(lane.done))))
+        self._desk.batch.state[name] = seal(encode((lane.watermark, sorted(lane.done), lane.mark)))
         self._desk.schedule()
 
     def skip_to(self, lane: Lane, seq: int) -> None:
@@ -71,3 +86,6 @@ class Lanes:
         lane.taken = seq - 1
         for lost in range(lane.watermark + 1, seq):
             self.finish(lane, lost)
+
+
+def _tell_nobody() -> None: ...

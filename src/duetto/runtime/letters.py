@@ -47,6 +47,13 @@ class Letters:
         positions = self._keys.get(key)
         return self._rows[positions[0]] if positions else None
 
+    def tried(self) -> Iterator[Held]:
+        """Yield the rows that go on without anybody's doing, and those behind them."""
+        for row in self._rows.values():
+            before = self.first(row.event.key) if row.state == "behind" else row
+            if before is not None and is_due(before):
+                yield row
+
     def next_position(self) -> int:
         """Return a position behind all that there are."""
         self._last += 1
@@ -76,3 +83,8 @@ class Letters:
 
     def _name(self, position: int) -> str:
         return f"{self._prefix}{position:015}"
+
+
+def is_due(row: Held) -> bool:
+    """Return whether a row is taken up without anybody's doing: now, or at its time."""
+    return row.state == "ready" or (row.state == "delayed" and row.due > 0)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 from msgspec import structs
 
 from duetto.errors import LimitExceeded
-from duetto.model.event import HOPS_MAX, Event, Origin, lane_of, origin_of
+from duetto.model.event import BEGINNING, END, HOPS_MAX, Event, Origin, lane_of, origin_of
 from duetto.runtime.desk import Desk
 from duetto.runtime.kinds import Kind, Kinds
+from duetto.runtime.marks import Marks
+from duetto.runtime.watermarks import Makers
 from duetto.store import seal
 
 Hear = Callable[[Event], None]
@@ -49,13 +51,12 @@ def origin_of_all(events: Sequence[Event]) -> Origin:
 class Publisher:
     """The outbox of one store: the log itself (PROTOCOL, rule 25)."""
 
-    def __init__(self, desk: Desk, kinds: Kinds, source: str) -> None:
+    def __init__(self, desk: Desk, kinds: Kinds, source: str, makers: Makers) -> None:
         self.desk, self.kinds, self.source = desk, kinds, source
         self.heads = desk.store.log.heads()
+        self.marks = Marks(desk, kinds, makers, self.heads)
         self._listeners: dict[str, list[Hear]] = {}
         self._turn = 0
-        self._latest: dict[tuple[str, int], int] = {}
-        """By topic and lane, the latest time of an event so far."""
 
     def listen(self, topic: str, hear: Hear) -> None:
         """Tell of each event of a topic, once it is durable, in the order of its lane."""
@@ -70,14 +71,13 @@ class Publisher:
         key, data = kind.pack(value)
         topic, now = kind.topic, desk.clock.now_ms()
         lane = self._lane(key, kind)
-        seq = self.heads.get((topic, lane), 0) + 1
         time = kind.time_of(value)
-        stamp = self._stamp(topic, lane, time, origin) if time else 0
+        stamp, mark = self._times(topic, lane, time, origin)
         event = Event(
             self.source,
             topic,
             lane,
-            seq,
+            self.heads.get((topic, lane), 0) + 1,
             key,
             kind.declared.version,
             now,
@@ -90,11 +90,13 @@ class Publisher:
             foreign,
             time,
             stamp,
+            mark,
             by,
         )
-        self.heads[topic, lane] = seq
-        desk.batch.events.append((topic, lane, seq, now, seal(encode(event))))
-        desk.after_commit(lambda: self._tell(event))
+        self._append(event)
+        if mark is not None:
+            watermark, idle = self.marks.idle(topic)
+            self._mark(topic, idle, watermark)
         return event
 
     def check(self, value: object, origin: Origin) -> None:
@@ -104,14 +106,64 @@ class Publisher:
         kind.pack(value)
         kind.time_of(value)
 
-    def _stamp(self, topic: str, lane: int, time: int, origin: Origin) -> int:
-        """Return what time a lane had reached before an event, which decides whether it is late."""
-        latest = self._latest.get((topic, lane))
-        if latest is None:
-            last = self.find(topic, lane, self.heads.get((topic, lane), 0))
-            latest = max(last.time, last.stamp) if last is not None else 0
-        self._latest[topic, lane] = max(latest, time)
-        return latest if origin.stamp is None else origin.stamp
+    def _append(self, event: Event) -> None:
+        """Write an entry of a lane into the next commit."""
+        topic, lane, seq = event.topic, event.lane, event.seq
+        self.heads[topic, lane] = seq
+        self.desk.batch.events.append((topic, lane, seq, event.at, seal(encode(event))))
+        self.desk.after_commit(lambda: self._tell(event))
+
+    def _times(
+        self, topic: str, lane: int, time: int | None, origin: Origin
+    ) -> tuple[int | None, int | None]:
+        """Return what time a lane had reached before an event, which decides whether it is late,
+        and what it has reached with it, where the event moves it."""
+        if time is None:
+            return None, None
+        if origin.stamp is not None:
+            return origin.stamp, None
+        before = self.marks.latest(topic, lane)
+        latest = before if origin.is_again else self.marks.happened(topic, lane, time)
+        stamp = BEGINNING if before is None or origin.is_again else before
+        return stamp, latest if self.marks.moves(topic) else None
+
+    # -- watermarks
+
+    def said(self, maker: str, topics: Iterable[str], watermark: int) -> None:
+        """Write how far topics have come, as far as that is new: one of their makers says that it
+        has come so far."""
+        for topic in topics:
+            news = self.marks.said(topic, maker, watermark)
+            if news is not None:
+                self._mark(topic, range(self.kinds.topic(topic).declared.lanes), news)
+
+    def end(self, topic: str) -> None:
+        """Write that a topic has ended into all of its lanes."""
+        if not self.marks.has_ended(topic):
+            self._mark(topic, range(self.kinds.topic(topic).declared.lanes), END)
+
+    def _mark(self, topic: str, lanes: Sequence[int], watermark: int) -> None:
+        """Write a watermark into lanes."""
+        if not lanes:
+            return
+        version, now = self.kinds.topic(topic).declared.version, self.desk.clock.now_ms()
+        for lane in lanes:
+            seq, latest = self.heads.get((topic, lane), 0) + 1, self.marks.latest(topic, lane)
+            self._append(
+                Event(
+                    self.source,
+                    topic,
+                    lane,
+                    seq,
+                    "",
+                    version,
+                    now,
+                    b"",
+                    time=latest,
+                    mark=watermark,
+                )
+            )
+        self.marks.wrote(topic, lanes, watermark)
 
     def _lane(self, key: str, kind: Kind) -> int:
         if key:
@@ -131,9 +183,17 @@ class Publisher:
         return [decode(data) for data in self.desk.store.log.events(topic, lane, after, limit)]
 
     def find(self, topic: str, lane: int, seq: int) -> Event | None:
-        """Return one event, None where it is not there or was purged."""
+        """Return one event, None where it is not there, was purged, or is a mark."""
         found = self.read(topic, lane, seq - 1, 1)
-        return found[0] if found and found[0].seq == seq else None
+        return found[0] if found and found[0].seq == seq and not found[0].is_mark else None
+
+    def count(self, topic: str) -> int:
+        """Return how many events of a topic were ever published here, without marks."""
+        return sum(
+            head - self.marks.count(topic, lane)
+            for (published, lane), head in self.heads.items()
+            if published == topic
+        )
 
 
 __all__ = ["Origin", "Publisher", "check_hops", "origin_of", "origin_of_all"]

@@ -7,6 +7,7 @@ to 33). Events of one key are taken one after the other; of several keys at the 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 
 from duetto.authoring.handler import Handler
 from duetto.errors import DuettoError
+from duetto.kernel.windows import least
 from duetto.model.event import Event, Held, State, lane_of
 from duetto.observer import EventFailed, HandlerPaused
 from duetto.runtime.consumer import Consumer, reason_of, unknown_version
@@ -49,6 +51,7 @@ class Reactions(Consumer):
         doubts: Doubts,
     ) -> None:
         super().__init__(desk, handler.qualified, handler.events, publisher=publisher)
+        self.makes = tuple(handler.publishes)
         self.handler, self.handle = handler, handle
         self.kinds, self.timers, self.doubts = kinds, timers, doubts
         self.waiting: dict[str, deque[tuple[Event, Lane]]] = {}
@@ -72,7 +75,11 @@ class Reactions(Consumer):
                 self.is_behind = True
                 self._refill()
             return
-        self.admit(event, lane)
+        if event.is_mark:
+            self.finish(lane, event)
+            self.pass_on()
+        else:
+            self.admit(event, lane)
 
     @property
     def is_full(self) -> bool:
@@ -106,7 +113,7 @@ class Reactions(Consumer):
         """Keep an event as a row behind the held one of its key."""
         position, now = self.letters.next_position(), self.desk.clock.now_ms()
         self.letters.put(Held(position, event, "behind", since=now))
-        self.lanes.finish(lane, event.seq)
+        self.finish(lane, event)
 
     def _begin(self, event: Event, lane: Lane | None, held: Held | None) -> None:
         """Call the body, once what was written until now is durable."""
@@ -177,7 +184,8 @@ class Reactions(Consumer):
             self.publisher.publish(value, origin, by=self.name)
 
     def _origin(self, reaction: Reaction) -> Origin:
-        return origin_of(reaction.event)
+        # Where an event says nothing of time, when it came first is not known any more.
+        return replace(origin_of(reaction.event), is_again=reaction.held is not None)
 
     def _done(self, reaction: Reaction) -> None:
         self._finish(reaction)
@@ -187,7 +195,7 @@ class Reactions(Consumer):
 
     def _finish(self, reaction: Reaction) -> None:
         if reaction.lane is not None:
-            self.lanes.finish(reaction.lane, reaction.event.seq)
+            self.finish(reaction.lane, reaction.event)
 
     def _bury(self, reaction: Reaction, error: BaseException) -> None:
         """Make an event a dead letter, with the reason, and the user's frames."""
@@ -232,6 +240,7 @@ class Reactions(Consumer):
             self.note_letter(event, reason)
         elif due:
             self.timers.arm(due, self.name, "", row.position)
+        self.pass_on()
         self._refill()
 
     def _next(self, reaction: Reaction) -> None:
@@ -249,7 +258,24 @@ class Reactions(Consumer):
                 if not waiting:
                     del self.waiting[order]
                 self._begin(following, lane, None)
+        self.pass_on()
         self._refill()
+
+    def promise(self, watermark: int) -> int | None:
+        if self.queued and not self.spans:
+            return None  # the end alone is of use, and it waits for what is in hand
+        stamps = [watermark, *(event.stamp for event in self._in_hand())]
+        return least(stamps)
+
+    def _in_hand(self) -> Iterator[Event]:
+        """Yield the events of which something may still be made without anybody's doing: not those
+        that are handled once more."""
+        for reaction in self.running.values():
+            if reaction.held is None or not reaction.held.replay:
+                yield reaction.event
+        for waiting in self.waiting.values():
+            yield from (event for event, _ in waiting)
+        yield from (row.event for row in self.letters.tried() if not row.replay)
 
     def _take_row(self, row: Held) -> None:
         """Begin with the first row of a key, unless it waits for something else."""

@@ -120,7 +120,7 @@ class Replays:
         return [
             Held(0, event, "behind", replay=str(replay.number), silent=not replay.publishes)
             for event in here
-            if replay.picked.fits(event)
+            if not event.is_mark and replay.picked.fits(event)
         ]
 
     def _put(self, replay: Replay) -> None:

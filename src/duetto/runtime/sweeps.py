@@ -32,13 +32,13 @@ class Sweeps:
 
     def sweep(self) -> None:
         """Purge one small batch; go on soon where there is more."""
-        count = self._purge()
+        before = self._steady_ms() - self._retention_ms
+        count = self._purge(before)
         self._host.exchange.ask_homes()
-        self._host.events.sweep()
+        self._host.events.sweep(before)
         self._later(0 if count == PURGE_ROWS_MAX else SWEEP_MS)
 
-    def _purge(self) -> int:
-        before = self._steady_ms() - self._retention_ms
+    def _purge(self, before: int) -> int:
         try:
             count = self._host.store.purge(before, PURGE_ROWS_MAX)
             self._host.store.log.purge(before, PURGE_ROWS_MAX)

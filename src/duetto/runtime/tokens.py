@@ -72,8 +72,8 @@ class Events:
     def recover(self) -> None:
         """Take up what is held, and read on."""
 
-    def sweep(self) -> None:
-        """Drop what was kept for its time."""
+    def sweep(self, before: int) -> None:
+        """Drop what was kept for its time, and what was not needed since an instant."""
 
     def close(self) -> None:
         """Begin nothing any more."""

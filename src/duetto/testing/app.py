@@ -169,9 +169,9 @@ class AppUnderTest:
         """Publish an event, and let it do all that needs no time to pass; return its name."""
         return self._complete(self.operations.events.publish(event))
 
-    def show_windows(self) -> int:
-        """Show the windows that were not shown yet, as their input has ended; return how many."""
-        return self._complete(self.operations.events.show_windows())
+    def end_of(self, event: type) -> None:
+        """Say that no more events of a class come from outside, and let that show the windows."""
+        self._complete(self.operations.events.end_of(event))
 
     def select(self, service: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Return the rows of a query on the tables of a service."""

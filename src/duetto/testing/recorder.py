@@ -295,7 +295,10 @@ def spelled(message: Message) -> tuple[Style, str]:
             return "question", "the run is closed" if closed else "the run is open"
         case Listen(topics):
             return "question", f"what is new of {', '.join(topics)}?"
-        case EventPage(events=events):
+        case EventPage(topic, entries):
+            events = [each for each in entries if not each.is_mark]
+            if not events:
+                return "report", f"how far {topic} has come"
             first, more = events[0], len(events) - 1
             return "report", f"{first.topic} {first.key}{f' and {more} more' if more else ''}"
         case _:

@@ -30,7 +30,7 @@ PLANS = {topic: CODEC.plan_for(cls) for topic, cls in CLASSES.items()}
 event_of = msgspec.msgpack.Decoder(Event).decode
 held_of = msgspec.msgpack.Decoder(Held).decode
 replay_of = msgspec.msgpack.Decoder(Replay).decode
-mark_of = msgspec.msgpack.Decoder(tuple[int, list[int]]).decode
+mark_of = msgspec.msgpack.Decoder(tuple[int, list[int], int | None]).decode
 
 LaneKey = tuple[str, int]
 Taking = tuple[str, str]
@@ -76,6 +76,7 @@ class Book:
             **{f"@mailbox.{topic}": (topic,) for topic in MAILBOXES},
             "@start.kindle": ("Spark",),
             "@start.chime": ("Bell",),
+            **{each.qualified: (each.topic,) for each in world.given.windows},
         }
         self.done: dict[tuple[str, LaneKey], set[int]] = {}
         """What each consumer has behind it, of each lane: handled, or kept as a row of its own."""
@@ -177,7 +178,7 @@ class Book:
         """Take in what has become durable, and hold it against what may."""
         self._marked(batch)
         self._replayed(batch)
-        fresh = [self._published(sealed) for *_, sealed in batch.events]
+        fresh = [each for *_, sealed in batch.events if (each := self._published(sealed))]
         self.latest = list(self._finished(batch))
         handled = self._rows(batch, self.latest)
         answered: dict[str, str] = {}
@@ -209,20 +210,37 @@ class Book:
                 continue
             if before is not None and before.spans:
                 raise Wrong(8, f"{replay} begins, and {before} is not done")
+            for row in self._put_at_once(batch, handler, replay):
+                self.replayed.add((handler, named(row)))
             for span in replay.spans:
                 for known in self.lanes[span.topic, span.number][: span.last]:
-                    if replay.picked.key in ("", known.event.key):
+                    asked = replay.picked.key in ("", known.event.key)
+                    if asked and not known.event.is_mark:
                         self.replayed.add((handler, f"{known.event.name}!{replay.number}"))
 
-    def _published(self, sealed: bytes) -> Known:
+    def _put_at_once(self, batch: Batch, handler: str, replay: Replay) -> Iterator[Held]:
+        """Yield the rows that a replay has put in the commit with which it begins."""
+        for name, sealed in batch.state.items():
+            if sealed is not None and name.startswith(f"held/{handler}/"):
+                row = held_of(unseal(sealed))
+                is_done = (handler, row.event.name) in self.over
+                is_asked = replay.picked.key in ("", row.event.key)
+                if row.replay == str(replay.number) and is_done and is_asked:
+                    yield row
+
+    def _published(self, sealed: bytes) -> Known | None:
+        """Take in an entry of a lane; return it where it is an event and no mark."""
         event = event_of(unseal(sealed))
-        known = Known(event, PLANS[event.topic].decode(event.data))
+        fact = Fact("", "") if event.is_mark else PLANS[event.topic].decode(event.data)
+        known = Known(event, fact)
         lane = self.lanes.setdefault(known.lane, [])
         if event.seq != len(lane) + 1:
             raise Wrong(8, f"{event.name} follows {len(lane)}: who reads in order is stuck")
+        lane.append(known)
+        if event.is_mark:
+            return None
         if known.fact.name in self.named:
             raise Wrong(7, f"{known.fact.name} was published twice")
-        lane.append(known)
         self.known[event.name] = self.named[known.fact.name] = known
         return known
 
@@ -232,14 +250,16 @@ class Book:
             if name.startswith("next/") and sealed is not None:
                 _, consumer, _, topic, number = name.split("/")
                 lane = (topic, int(number))
-                watermark, above = mark_of(unseal(sealed))
+                watermark, above, _ = mark_of(unseal(sealed))
                 now = {*range(1, watermark + 1), *above}
                 before = self.done.get((consumer, lane), set())
                 if before - now:
                     raise Wrong(6, f"{consumer} forgets {before - now} of {lane}")
                 self.done[consumer, lane] = now
                 for seq in sorted(now - before):
-                    yield consumer, self.lanes[lane][seq - 1].event.name
+                    event = self.lanes[lane][seq - 1].event
+                    if not event.is_mark:
+                        yield consumer, event.name
 
     def _rows(self, batch: Batch, finished: list[Taking]) -> list[Taking]:
         """Take in the rows of a commit; return what was handled by it."""
@@ -277,12 +297,20 @@ class Book:
             if row is None:
                 continue  # it came and went in one commit
             taking = (letter.handler, named(row))
-            if row.state == "dead":
+            if row.state == "dead" and self._is_taken_in_place(letter):
+                self._end(taking, "handled")
+            elif row.state == "dead":
                 if letter not in self.world.operator.discarded:
                     raise Wrong(8, f"the dead letter {taking} is gone, and nobody gave it up")
                 self._end(taking, "discarded")
             else:
                 yield from self._over({taking})
+
+    def _is_taken_in_place(self, letter: Letter) -> bool:
+        """Return whether a letter of windows was redriven: that needs no attempt."""
+        operator = self.world.operator
+        is_mended = letter in operator.redriven and letter not in operator.discarded
+        return letter.handler in self.world.windows and is_mended
 
     def _over(self, takings: set[Taking]) -> Iterator[Taking]:
         for taking in sorted(takings, key=self._place):
@@ -326,6 +354,8 @@ class Book:
 
     def _hold_dead(self, taking: Taking, row: Held) -> None:
         """A letter dies of a body that failed for good, or that killed its process."""
+        if taking[0] in self.world.windows:
+            return  # what is late is no error of a body
         key = f"{taking[0]}:{taking[1]}"
         ledger = self.world.ledger
         last = next(reversed(ledger.ended.get(key, [])), None)
@@ -357,6 +387,8 @@ class Book:
                 raise Wrong(7, f"{name} was not published, and what it answers is handled")
         for known in fresh:
             name, causation = known.fact.name, known.event.causation
+            if known.event.by in self.world.windows:
+                continue  # the gauge has them
             if name in answered:
                 if causation != answered[name]:
                     raise Wrong(7, f"{name} follows from {causation}, it says")

@@ -11,7 +11,7 @@ from msgspec import structs
 from duetto.testing.simulation.events import EventScenario
 from tests.simulation.smaller import simpler_faults
 
-PARTS = ("faults", "publications", "walks", "handlers")
+PARTS = ("faults", "publications", "walks", "windows", "handlers")
 """What a scenario has several of: each may be left out, or be simpler."""
 
 Breaks = Callable[[EventScenario], bool]
@@ -70,6 +70,9 @@ def _simpler(name: str, one: Any) -> Iterator[Any]:
                 yield structs.replace(one, moves=(*one.moves[:at], *one.moves[at + 1 :]))
             if one.at_ms:
                 yield structs.replace(one, at_ms=0.0)
+        case "windows":
+            if one.lateness_ms > 0:
+                yield structs.replace(one, lateness_ms=0)
         case _:
             for at in range(len(one.says)):
                 yield structs.replace(one, says=(*one.says[:at], *one.says[at + 1 :]))

@@ -9,6 +9,7 @@ from duetto.testing.simulation.coverage import Coverage
 from duetto.testing.simulation.events import EventScenario, EventWorld, draw
 from duetto.testing.simulation.timeline import Endless
 from tests.simulation.events.book import Book
+from tests.simulation.events.gauge import Gauge
 from tests.simulation.events.mail import MailBook
 from tests.simulation.reference import Wrong
 
@@ -33,6 +34,7 @@ class EventCounts:
         self.totals["discarded"] += sum(how == "discarded" for how in book.over.values())
         self.totals["crashes"] += world.machine.boots - 1
         self.totals["replayed"] += len(book.replayed)
+        self.totals["windows"] += len(world.given.windows)
         self.totals["redriven"] += len(world.operator.redriven)
 
     def merge(self, other: EventCounts) -> None:
@@ -56,12 +58,12 @@ def hold(
     """Run a scenario, and hold it against every promise. Raises Wrong."""
     world = EventWorld(scenario)
     book = Book(world)
-    mail = MailBook(world, book)
+    mail, gauge = MailBook(world, book), Gauge(world, book)
     try:
         with world:
             if prepare is not None:
                 prepare(world)
-            held(world, book, mail)
+            held(world, book, mail, gauge)
     finally:
         if coverage is not None:
             coverage.add(world.strikes)
@@ -69,21 +71,22 @@ def hold(
         counts.add(world, book)
 
 
-def held(world: EventWorld, book: Book, mail: MailBook) -> None:
+def held(world: EventWorld, book: Book, mail: MailBook, gauge: Gauge) -> None:
     """Run a world until all is quiet, and again after an operator has mended what is dead."""
     try:
-        settled(book, mail, world.run)
+        settled(book, mail, gauge, world.run)
         world.operator.patience_ends()
         for _ in range(ROUNDS_MAX):
-            if not mended(world, book, mail):
+            if not mended(world, book, mail, gauge):
                 break
     except Endless as endless:
         raise Wrong(3, str(endless)) from endless
     if book.dead:
         raise Wrong(8, f"{book.dead} are dead, however often they are mended")
+    gauge.ended()
 
 
-def mended(world: EventWorld, book: Book, mail: MailBook) -> bool:
+def mended(world: EventWorld, book: Book, mail: MailBook, gauge: Gauge) -> bool:
     """Let an operator mend what is dead, and all come to rest; return whether there was any."""
     operations = world.operations()
     assert operations is not None, "all is quiet"
@@ -92,15 +95,17 @@ def mended(world: EventWorld, book: Book, mail: MailBook) -> bool:
     for letter in letters:
         world.operator.redrive(operations, letter, mends=True)
     if letters:
-        settled(book, mail, world.settle)
+        settled(book, mail, gauge, world.settle)
     return bool(letters)
 
 
-def settled(book: Book, mail: MailBook, run: Callable[[Callable[[], bool]], bool]) -> None:
+def settled(
+    book: Book, mail: MailBook, gauge: Gauge, run: Callable[[Callable[[], bool]], bool]
+) -> None:
     """Run until all is quiet. Raises Wrong."""
 
     def left() -> list[str]:
-        return [*book.unquiet(), *mail.unquiet()]
+        return [*book.unquiet(), *mail.unquiet(), *gauge.unquiet()]
 
     if not run(lambda: not left()):
         raise Wrong(3, f"it does not come to rest: {'; '.join(left()[:3])}")

@@ -11,6 +11,7 @@
 | `sequence` | its seq, of equal length, so that it sorts as text |
 | `correlationid`, `causationid` | of the CloudEvents extension for correlation |
 | `traceparent` | of the extension for distributed tracing |
+| `duettotime`, `duettostamp`, `duettomark` | when it happened, and what its source says of time |
 | `duettohops`, `duettodeadline`, `duettoforeign` | the rest, where it is not empty |
 """
 
@@ -47,6 +48,9 @@ FromJson = Callable[[str, int, object], bytes]
 
 TEXTS = {"correlationid": "correlation", "causationid": "causation", "traceparent": "trace"}
 """The extensions that are text of an event as it is."""
+
+INSTANTS = ("time", "stamp", "mark")
+"""The fields of an event that are ms since the epoch, before 1970 too, or not there."""
 
 
 class CloudEvents:
@@ -127,8 +131,9 @@ class CloudEvents:
             hops=_number("duettohops", found.extensions.get("duettohops", 0)),
             deadline=_number("duettodeadline", found.extensions.get("duettodeadline", 0)),
             foreign=_text(found, "duettoforeign"),
-            time=_number("duettotime", found.extensions.get("duettotime", 0)),
-            stamp=_number("duettostamp", found.extensions.get("duettostamp", 0)),
+            time=_instant(found, "duettotime"),
+            stamp=_instant(found, "duettostamp"),
+            mark=_instant(found, "duettomark"),
             **{field: _text(found, name) for name, field in TEXTS.items()},
         )
         _check(found, event, topic)
@@ -148,10 +153,9 @@ def _extensions(event: Event) -> Iterable[tuple[str, Attribute]]:
         yield "duettodeadline", str(check_number("deadline", event.deadline))
     if event.foreign:
         yield "duettoforeign", event.foreign
-    if event.time:
-        yield "duettotime", str(check_number("time", event.time))
-    if event.stamp:
-        yield "duettostamp", str(check_number("stamp", event.stamp))
+    for field in INSTANTS:
+        if (instant := getattr(event, field)) is not None:
+            yield f"duetto{field}", str(instant)
 
 
 def _check(found: Foreign, event: Event, topic: str) -> None:
@@ -184,6 +188,18 @@ def _number(name: str, value: object) -> int:
     if len(text) > SEQUENCE_DIGITS:
         raise refused(name, value, "a number from 0, of 63 bits")
     return check_number(name, int(text))
+
+
+def _instant(found: Foreign, name: str) -> int | None:
+    """Return ms since the epoch, where they are told."""
+    value = found.extensions.get(name)
+    if value is None:
+        return None
+    text = str(value)
+    number = _number(name, text.removeprefix("-"))
+    if number == 0 and text != "0":
+        raise refused(name, value, "a number")
+    return -number if text.startswith("-") else number
 
 
 def _text(found: Foreign, name: str) -> str:

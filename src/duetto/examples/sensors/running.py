@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from duetto import App
-from duetto.examples.sensors.events import Aggregate
+from duetto.examples.sensors.events import Aggregate, RowRead
 from duetto.examples.sensors.rows import rows
 from duetto.examples.sensors.services import sensors_app
 from duetto.model.view import WindowView
@@ -58,8 +58,7 @@ async def run(
         for batch in batches(rows(file, after=published), ROWS_AT_ONCE):
             published += len(await events.publish_all(batch))
             progress(published)
-        await events.quiet()
-        await events.show_windows()
+        await app.end_of(RowRead)
         await events.quiet()
         seconds = time.perf_counter() - begin
         after = sum(events.count(topic) for topic in app.kinds.by_topic)

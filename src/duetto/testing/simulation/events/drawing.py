@@ -1,4 +1,5 @@
-"""Scenarios of events from seeds: `facts` has handlers only, `mailboxes` runs as well."""
+"""Scenarios of events from seeds: `facts` has handlers only, `mailboxes` runs as well, `windows`
+what is gathered in the time of events."""
 
 from __future__ import annotations
 
@@ -13,12 +14,13 @@ from duetto.testing.simulation.events.scenario import (
     Publication,
     Say,
     Walking,
+    Windowing,
 )
 from duetto.testing.simulation.faults import Fault
 from duetto.testing.simulation.misfortune import JUMPS_MS, Misfortune
 from duetto.testing.simulation.scenario import ALONE
 
-EVENT_CLASSES = ("facts", "mailboxes")
+EVENT_CLASSES = ("facts", "mailboxes", "windows")
 
 TOPICS = ("Red", "Green", "Blue", "Grey")
 RECEIVED = ("Post", "Post", "Note", "Bell")
@@ -37,6 +39,8 @@ def draw(seed: int, kind: str) -> EventScenario:
     """Draw a scenario; equal seeds draw equal ones."""
     random = Random(f"{kind} {seed}")
     dice = _Dice(random, kind)
+    if kind == "windows":
+        return dice.windowed(seed)
     handlers = dice.handlers()
     publications = dice.publications(handlers)
     walks = dice.walks() if kind == "mailboxes" else ()
@@ -125,6 +129,49 @@ class _Dice:
                 key = random.choice(("", *self.keys))
                 seconds = random.choice((0.0, 0.05, 0.5, 3.0, 20.0))
                 return Move("receive", random.choice(RECEIVED), key, seconds)
+
+    # -- windows
+
+    def windowed(self, seed: int) -> EventScenario:
+        """Draw ticks, handlers that make tocks of them, and windows of both."""
+        handlers = tuple(self.relay(number) for number in range(self.random.randint(1, 2)))
+        windows = tuple(self.windowing(number) for number in range(self.random.randint(1, 2)))
+        ticks = tuple(self.tick(number, handlers) for number in range(self.random.randint(1, 10)))
+        ends_at_ms = round(self.spread_ms * self.random.choice((0.5, 1.0, 1.5)), 1)
+        return EventScenario(
+            handlers,
+            ticks,
+            (),
+            self.faults(),
+            seed,
+            (seed, 0),
+            "windows",
+            windows=windows,
+            ends_at_ms=ends_at_ms,
+        )
+
+    def relay(self, number: int) -> Listening:
+        """Draw a handler that makes tocks of ticks: the first always does."""
+        random = self.random
+        says = (Say("Tock"),) if not number or random.random() < 0.5 else (Say("Grey"),)
+        service, ordered = random.choice(SERVICES), random.random() < 0.75
+        return Listening(service, f"h{number}", ("Tick",), says, ordered, random.choice((0, 0, 1)))
+
+    def windowing(self, number: int) -> Windowing:
+        random = self.random
+        topic = random.choice(("Tick", "Tock", "Tock"))
+        return Windowing(f"v{number}", topic, random.choice((-1, 0, 0, 5000, 20_000)))
+
+    def tick(self, number: int, handlers: tuple[Listening, ...]) -> Publication:
+        """Draw what happened at some time: mostly a moment after the one before."""
+        random = self.random
+        at_ms = round(random.random() * self.spread_ms, 1)
+        behind_ms = random.choice((0, 0, 0, 3000, 12_000, 40_000))
+        at = int(60_000 * at_ms / self.spread_ms) - behind_ms
+        poisons = random.choice(handlers).qualified if random.random() < 0.15 else ""
+        id = f"i{random.randrange(6)}" if random.random() < 0.4 else f"n{number}"
+        rank = 100 * random.randrange(100) + number
+        return Publication(at_ms, "Tick", random.choice(self.keys), poisons, at, id, rank)
 
     # -- what goes wrong
 

@@ -13,13 +13,18 @@ KEPT_S = 1.5
 
 class Fact(msgspec.Struct, frozen=True):
     """What all events have. `poison` is a handler that can make nothing of it; `word` goes into
-    every answer, so that what was mended is seen in what follows from it."""
+    every answer, so that what was mended is seen in what follows from it. For windows `at` says
+    when it happened (ms), `id` what it is about, and of two about the same the lower `rank` counts.
+    """
 
     key: str
     name: str
     hops: int = 0
     word: str = ""
     poison: str = ""
+    at: int = 0
+    id: str = ""
+    rank: int = 0
 
 
 @event(key="key", lanes=1)
@@ -54,8 +59,21 @@ class Spark(Fact, frozen=True): ...
 class Bell(Fact, frozen=True): ...
 
 
+@event(key="key", lanes=2, time="at")
+class Tick(Fact, frozen=True): ...
+
+
+@event(key="key", lanes=2, time="at")
+class Tock(Fact, frozen=True): ...
+
+
+@event(key="key", lanes=1)
+class Tally(Fact, frozen=True): ...
+
+
 CLASSES: dict[str, type[Fact]] = {
-    each.__name__: each for each in (Red, Green, Blue, Grey, Post, Note, Spark, Bell)
+    each.__name__: each
+    for each in (Red, Green, Blue, Grey, Post, Note, Spark, Bell, Tick, Tock, Tally)
 }
 MAILBOXES = {"Post": 7 * 24 * 3600.0, "Note": KEPT_S, "Bell": 7 * 24 * 3600.0}
 """The topics that runs receive, and how long (s) each is kept."""

@@ -87,6 +87,7 @@ class LetterOperator:
         """Redrive a letter, as it is or mended."""
         letter = Letter(view.handler, view.position)
         data = mended(view) if mends else b""
+        self.discarded.pop(letter, None)  # it is there: whoever gave it up was not heard
         self.redriven.setdefault(letter, []).append(data)
         ask(
             operations.events.redrive(view.handler, view.position, data or None),

@@ -5,6 +5,7 @@
       handlers                who listens, and what each publishes in answer
       publications            what is published from outside, and when
       walks                   the runs that are started, and what each does step by step
+      windows                 what is gathered over which topic
       faults                  as in any scenario; each may be left out
 
 A listener answers an event in a way that follows from both alone, so what is published is known
@@ -24,6 +25,10 @@ from duetto.testing.simulation.scenario import ALONE, Scenario
 
 HOPS_MAX = 2
 """What follows from so many others is answered by nobody: so a cycle of handlers ends."""
+
+
+WINDOWS = "a"
+"""The service of all windows."""
 
 
 class Say(Struct, frozen=True):
@@ -52,12 +57,30 @@ class Listening(Struct, frozen=True):
 
 
 class Publication(Struct, frozen=True):
-    """An event that comes from outside. `poisons` is a handler that can make nothing of it."""
+    """An event that comes from outside. `poisons` is a handler that can make nothing of it; `at`,
+    `id` and `rank` are for windows, as the fact has them."""
 
     at_ms: float
     topic: str
     key: str
     poisons: str = ""
+    at: int = 0
+    id: str = ""
+    rank: int = 0
+
+
+class Windowing(Struct, frozen=True):
+    """Windows of a topic, ten seconds long; `lateness_ms` is below zero for those that are due at
+    the end of the input only."""
+
+    name: str
+    topic: str
+    lateness_ms: int = -1
+
+    @property
+    def qualified(self) -> str:
+        """The name by which Duetto knows it."""
+        return f"{WINDOWS}.{self.name}"
 
 
 class Move(Struct, frozen=True):
@@ -89,6 +112,9 @@ class EventScenario(Struct, frozen=True):
     kind: str = ""
     room: int = 0
     """How many events a handler may hold, and have in memory; 0 for as many as ever."""
+    windows: tuple[Windowing, ...] = ()
+    ends_at_ms: float = 0.0
+    """When it is said that no more ticks come, where there are windows."""
 
     def system(self) -> Scenario:
         """Return what its machines are made from."""

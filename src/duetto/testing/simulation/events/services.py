@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Union
 
 from msgspec import Struct
@@ -12,8 +13,15 @@ from duetto.authoring.context import context
 from duetto.authoring.handler import Handler
 from duetto.authoring.retry import Retry
 from duetto.authoring.service import Service
-from duetto.testing.simulation.events.kinds import CLASSES, Fact
-from duetto.testing.simulation.events.scenario import HOPS_MAX, EventScenario, Listening
+from duetto.authoring.window import Window, WindowFunction, ms_of
+from duetto.testing.simulation.events.kinds import CLASSES, Fact, Tally
+from duetto.testing.simulation.events.scenario import (
+    HOPS_MAX,
+    WINDOWS,
+    EventScenario,
+    Listening,
+    Windowing,
+)
 from duetto.testing.simulation.faults import (
     TaskFault,
     TaskHangs,
@@ -33,6 +41,9 @@ UNION: Any = Union
 
 MARK = "!"
 """What mending adds to the word of an event."""
+
+WINDOW = timedelta(seconds=10)
+"""How long a window is."""
 
 LONGEST_MS = 60
 """How long a body takes at most, unless something befalls it."""
@@ -104,6 +115,10 @@ def answers(listening: Listening, fact: Fact) -> list[Fact]:
             f"{fact.name}>{listening.qualified}.{number}",
             fact.hops + 1,
             fact.word,
+            at=fact.at,
+            id=fact.id,
+            # No two answers have one rank: which of them counts would be up to chance.
+            rank=10 * fact.rank + int(listening.name[1:]),
         )
         for number, say in enumerate(listening.says)
     ]
@@ -118,6 +133,33 @@ def handlers_of(scenario: EventScenario, ledger: Ledger) -> list[Handler]:
         service = services.setdefault(name, Service(name))
         found.append(_handler(service, listening, ledger))
     return found
+
+
+def windows_of(scenario: EventScenario) -> dict[str, WindowFunction]:
+    """Return the functions of windows of a scenario, by their names. They tell what they got."""
+    service = Service(WINDOWS)
+    for given in scenario.windows:
+        lateness = timedelta(milliseconds=given.lateness_ms) if given.lateness_ms >= 0 else None
+        service.window(
+            CLASSES[given.topic],
+            size=WINDOW,
+            by="key",
+            id="id",
+            position="rank",
+            lateness=lateness,
+            name=given.name,
+        )(_teller(given))
+    return {each.qualified: each for each in service.windows.values()}
+
+
+def _teller(given: Windowing) -> Callable[[Window[Fact]], Tally]:
+    def tell(window: Window[Fact]) -> Tally:
+        name = f"{given.qualified}:{window.key}:{ms_of(window.start)}:{window.revision}"
+        return Tally(window.key, name, HOPS_MAX, ",".join(each.name for each in window.events))
+
+    # The class is known here, and not where its name would be looked up.
+    tell.__annotations__ = {"return": Tally}
+    return tell
 
 
 def _handler(service: Service, listening: Listening, ledger: Ledger) -> Handler:
@@ -178,4 +220,4 @@ async def befall(listening: Listening, ledger: Ledger, key: str, fact: Fact) -> 
         raise ValueError("poison")
 
 
-__all__ = ["ATTEMPTS_MAX", "MARK", "Body", "Ledger", "answers", "handlers_of"]
+__all__ = ["ATTEMPTS_MAX", "MARK", "Body", "Ledger", "answers", "handlers_of", "windows_of"]

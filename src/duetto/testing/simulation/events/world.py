@@ -15,7 +15,7 @@ from duetto.model.message import Message
 from duetto.observer import LetterKept, Observer, Signal
 from duetto.operations.operations import Operations
 from duetto.runtime.engine import Engine
-from duetto.runtime.events import Choreography, HostEvents, join_logs
+from duetto.runtime.events import Choreography, HostEvents, join_logs, source_of
 from duetto.runtime.host import Host
 from duetto.runtime.kinds import Kinds
 from duetto.runtime.programs import Programs
@@ -26,10 +26,10 @@ from duetto.store import Batch
 from duetto.testing.simulation.asking import ask
 from duetto.testing.simulation.codes import Fetch
 from duetto.testing.simulation.events import kinds
-from duetto.testing.simulation.events.kinds import CLASSES, MAILBOXES, chime, kindle, walk
+from duetto.testing.simulation.events.kinds import CLASSES, MAILBOXES, Tick, chime, kindle, walk
 from duetto.testing.simulation.events.operators import ROUND_S, LetterOperator
 from duetto.testing.simulation.events.scenario import EventScenario, Publication, Walking
-from duetto.testing.simulation.events.services import Ledger, handlers_of
+from duetto.testing.simulation.events.services import Ledger, handlers_of, windows_of
 from duetto.testing.simulation.faults import (
     ClockJumps,
     CodeFault,
@@ -99,7 +99,11 @@ class EventWorld:
         self.ledger.effects.struck = self._task_struck
         self.ledger.on_error = self._end
         self.handlers = handlers_of(given, self.ledger)
+        self.windows = windows_of(given)
         self.services = {handler.service.name for handler in self.handlers}
+        self.services |= {window.service for window in self.windows.values()}
+        self.has_ended = not given.windows
+        """Whether it was said, and acknowledged, that no more ticks come."""
         self.machine = Machine(self, 0)
         self.events: HostEvents | None = None
         self.operator = LetterOperator(self)
@@ -138,11 +142,13 @@ class EventWorld:
             KINDS,
             frozenset({"", *self.services}),
             handlers,
-            {},
+            self.windows,
             {"": frozenset(MAILBOXES)},
             {"kindle": ("", "Spark"), "chime": ("", "Bell")},
         )
-        self.events = HostEvents(host, app)
+        self.events = HostEvents(
+            host, app, dict.fromkeys(host.participants, source_of(host.participants))
+        )
         join_logs([self.events])
         for consumer in self.events.consumers.values():
             if self.given.room and isinstance(consumer, Reactions):
@@ -154,6 +160,9 @@ class EventWorld:
         for number, walking in enumerate(self.given.walks):
             if round(self.timeline.now_s * 1000, 3) >= walking.at_ms:
                 self._start(number, walking)
+        passed_ms = round(self.timeline.now_s * 1000, 3)
+        if not self.has_ended and passed_ms >= self.given.ends_at_ms:
+            self._end_input()
 
     # -- what strikes
 
@@ -249,7 +258,8 @@ class EventWorld:
             self._at(AGAIN_S * 1000, self._publish, number, publication)
             return
         made = CLASSES[publication.topic]
-        fact = made(publication.key, name, 0, name, publication.poisons)
+        about = (publication.at, publication.id, publication.rank)
+        fact = made(publication.key, name, 0, name, publication.poisons, *about)
         self.handed.append(name)
 
         def then(error: DuettoError | None) -> None:
@@ -257,6 +267,20 @@ class EventWorld:
                 self.on_publish(name)
 
         ask(operations.events.publish(fact), then)
+
+    def _end_input(self) -> None:
+        """Say that no more ticks come; again, where nobody is there or that was not durable."""
+        operations = self.operations()
+
+        def then(error: DuettoError | None) -> None:
+            self.has_ended = error is None
+            if isinstance(error, StoreFull):
+                self._at(AGAIN_S * 1000, self._end_input)
+
+        if operations is None:
+            self._at(AGAIN_S * 1000, self._end_input)
+        else:
+            ask(operations.events.end_of(Tick), then)
 
     def _start(self, number: int, walking: Walking) -> None:
         operations, id = self.operations(), f"w{number}"
@@ -281,6 +305,8 @@ class EventWorld:
             self._at(publication.at_ms, self._publish, number, publication)
         for number, walking in enumerate(self.given.walks):
             self._at(walking.at_ms, self._start, number, walking)
+        if self.given.windows:
+            self._at(self.given.ends_at_ms, self._end_input)
         return self.settle(is_quiet)
 
     def settle(self, is_quiet: Callable[[], bool]) -> bool:
