@@ -1,13 +1,16 @@
-"""Events per second beside their floor: `python -m bench.events [--events N] [--rounds N]`.
+"""Events per second beside their floor and FastStream: `python -m bench.events [--events N] …`.
 
 One handler, and a chain of four, on the embedded store with fsync. The floor is a bare loop that
-commits the same rows in the same transactions to the same tables, and does nothing else. Both take
-turns, on files of their own, and the median of the ratios is what counts.
+commits the same rows in the same transactions to the same tables, and does nothing else.
+`bench.rivals.faststream` does the same on NATS JetStream, once with a sync for each message and
+once with the server's defaults. All take turns, on files of their own, and the median of the
+ratios is what counts.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +21,8 @@ import msgspec
 from msgspec import Struct
 
 from bench import machine
+from bench.rivals import faststream
+from bench.rivals.child import RivalFailed
 from bench.rivals.environment import CACHE
 from duetto import App, Service, event
 from duetto.app import run_in_loop
@@ -110,6 +115,8 @@ class Round(Struct):
     cpu: float
     floor: float
     handled: int
+    synced: faststream.Took | None = None
+    unsynced: faststream.Took | None = None
 
 
 async def handled(service: Service, path: Path, count: int) -> tuple[float, float, list[Batch]]:
@@ -151,40 +158,77 @@ def floor(path: Path, batches: list[Batch]) -> float:
     return seconds
 
 
-def rounds(make: Callable[[], Service], stages: int, count: int, times: int) -> list[Round]:
-    """Return what both took, side by side."""
+def rounds(
+    make: Callable[[], Service], stages: int, count: int, times: int, *, rivals: bool
+) -> list[Round]:
+    """Return what all took, side by side."""
     found: list[Round] = []
     for _ in range(times):
         with TemporaryDirectory(prefix="data-", dir=CACHE) as data:
             folder = Path(data)
             seconds, cpu, batches = run_in_loop(handled(make(), folder / "store.sqlite", count))
             bare = floor(folder / "floor.sqlite", batches)
-            found.append(Round(seconds, cpu, bare, count * stages))
+            one = Round(seconds, cpu, bare, count * stages)
+            if rivals:
+                one.synced = rival(stages, count, faststream.SYNCED, folder)
+                one.unsynced = rival(stages, count, faststream.UNSYNCED, folder)
+            found.append(one)
     return found
+
+
+def rival(stages: int, count: int, sync: str, folder: Path) -> faststream.Took | None:
+    """Return what FastStream took, or None where it is absent or fails, which is said."""
+    try:
+        return faststream.round_of(stages, count, AT_ONCE, sync=sync, directory=folder)
+    except (RivalFailed, RuntimeError) as failed:  # the second: its server does not start
+        print(f"bench: faststream: {failed}", file=sys.stderr, flush=True)
+        return None
+
+
+def figures_of(found: list[Round]) -> dict[str, float | None]:
+    """Return the medians over rounds; None where a rival is absent."""
+    return {
+        "events_per_s": round(median(one.handled / one.seconds for one in found)),
+        "floor_per_s": round(median(one.handled / one.floor for one in found)),
+        "of_the_floor": round(median(one.floor / one.seconds for one in found), 2),
+        "us_cpu_per_event": round(median(one.cpu / one.handled for one in found) * 1e6, 1),
+        **_beside("faststream", [(one, one.synced) for one in found]),
+        **_beside("faststream_unsynced", [(one, one.unsynced) for one in found]),
+    }
+
+
+def _beside(
+    name: str, found: list[tuple[Round, faststream.Took | None]]
+) -> dict[str, float | None]:
+    pairs = [(one, took) for one, took in found if took is not None]
+    if not pairs:
+        return {f"{name}_per_s": None, f"times_{name}": None, f"{name}_us_cpu_per_event": None}
+    return {
+        f"{name}_per_s": round(median(one.handled / took.seconds for one, took in pairs)),
+        f"times_{name}": round(median(took.seconds / one.seconds for one, took in pairs), 1),
+        f"{name}_us_cpu_per_event": round(
+            median(took.cpu / one.handled for one, took in pairs) * 1e6, 1
+        ),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.events", description=__doc__)
     parser.add_argument("--events", type=int, default=5_000, help="published in a round")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-rivals", action="store_true", help="Duetto and its floor alone")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     CACHE.mkdir(exist_ok=True)
     with TemporaryDirectory(prefix="data-", dir=CACHE) as directory:
-        print(machine.described(Path(directory)))
+        print(machine.described(Path(directory)), file=sys.stderr)
     for name, make, stages in (("one handler", one_handler, 1), ("chain of four", chain, 4)):
-        found = rounds(make, stages, options.events, options.rounds)
-        figures = {
-            "workload": name,
-            "events_per_s": round(median(one.handled / one.seconds for one in found)),
-            "floor_per_s": round(median(one.handled / one.floor for one in found)),
-            "of_the_floor": round(median(one.floor / one.seconds for one in found), 2),
-            "us_cpu_per_event": round(median(one.cpu / one.handled for one in found) * 1e6, 1),
-        }
+        found = rounds(make, stages, options.events, options.rounds, rivals=not options.no_rivals)
+        figures = {"workload": name, **figures_of(found)}
         print(msgspec.json.encode(figures).decode() if options.json else _line(figures))
 
 
-def _line(figures: dict[str, str | int | float]) -> str:
+def _line(figures: dict[str, str | float | None]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in figures.items())
 
 

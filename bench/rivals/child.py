@@ -34,12 +34,28 @@ def median_of(
     """
     if workload not in WORKLOADS:
         raise ValueError(f"unknown workload {workload!r}; expected one of {', '.join(WORKLOADS)}")
-    log = directory / "child.log"
-    command = [
-        *(str(python), str(HERE / "children" / script), workload),
-        *("--concurrency", str(concurrency), "--seconds", str(seconds)),
+    answer = answer_of(
+        python,
+        script,
+        *(workload, "--concurrency", str(concurrency), "--seconds", str(seconds)),
         *options,
-    ]
+        directory=directory,
+        within_s=ALLOWANCE_S + 3 * seconds,
+    )
+    if "median" not in answer:
+        raise RivalFailed(f"{script} printed no median: {answer}")
+    return answer["median"]
+
+
+def answer_of(
+    python: Path, script: str, *arguments: str, directory: Path, within_s: float
+) -> dict[str, float]:
+    """Run a script in the child and return the figures of its last line.
+
+    Raises RivalFailed where it prints none, and TimeoutExpired.
+    """
+    log = directory / "child.log"
+    command = [str(python), str(HERE / "children" / script), *arguments]
     with (
         log.open("wb") as stderr,
         subprocess.Popen(
@@ -47,21 +63,21 @@ def median_of(
         ) as child,
     ):
         try:
-            output, _ = child.communicate(timeout=ALLOWANCE_S + 3 * seconds)
+            output, _ = child.communicate(timeout=within_s)
         except BaseException:  # an interrupt too must not leave the child running
             child.kill()
             raise
-    return _median_in(output.decode(), script, log)
+    return _figures_in(output.decode(), script, log)
 
 
-def _median_in(output: str, script: str, log: Path) -> float:
+def _figures_in(output: str, script: str, log: Path) -> dict[str, float]:
     lines = output.strip().splitlines()
     try:
         answer: Any = json.loads(lines[-1])
-        return float(answer["median"])
-    except (IndexError, ValueError, KeyError, TypeError) as error:
+        return {str(name): float(figure) for name, figure in answer.items()}
+    except (IndexError, ValueError, AttributeError, TypeError) as error:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        raise RivalFailed(f"{script} printed no median; its last words were:\n{tail}") from error
+        raise RivalFailed(f"{script} printed no figures; its last words were:\n{tail}") from error
 
 
 def _environment() -> dict[str, str]:

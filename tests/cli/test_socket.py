@@ -84,9 +84,8 @@ def test_a_running_app_answers_and_acts(project: Project) -> None:
 
 
 def test_the_store_of_a_running_app_is_not_taken(project: Project) -> None:
-    project.orders(1)
     with held(project, project.folder / "shop.sqlite") as process:
-        said = project.duetto("run", "fulfil", "--input", "orders.jsonl", code=5).stderr
+        said = project.duetto("store", "open", "--accept-loss", code=5).stderr
         assert f"owned by process {process.pid}" in said
         project.duetto("store", "backup", "copy.sqlite")
         assert len(project.lines("runs", "list", "--store", "copy.sqlite")) == 2

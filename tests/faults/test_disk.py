@@ -6,8 +6,8 @@ import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -183,13 +183,20 @@ def room(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Room]:
         with faulty_disk() as disk:
             yield virtual_room(tmp_path, disk)
         return
-    folder, mount = tmp_path / "small", shutil.which("mount")
+    with mounted(tmp_path / "small", "size=1m") as folder:
+        yield mounted_room(folder)
+
+
+@contextmanager
+def mounted(folder: Path, option: str) -> Generator[Path]:
+    """Give a small file system of its own, where this user may mount one."""
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", option, "tmpfs", str(folder)]
+    mount = shutil.which("mount")
     if os.getuid() != 0 or mount is None or subprocess.run(command, check=False).returncode != 0:
         pytest.skip("only root may mount; the virtual disk has shown the same")
     try:
-        yield mounted_room(folder)
+        yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
@@ -235,3 +242,78 @@ async def fill_the_log(app: App) -> asyncio.Task[int]:
         if not run.done():
             return run
         assert await run == 1
+
+
+# -- F5: a disk without inodes
+
+
+def take_inodes(folder: Path) -> list[Path]:
+    """Make empty files until no more can be made; return them."""
+    made: list[Path] = []
+    with suppress(OSError):
+        while True:
+            made.append(folder / f"filler-{len(made)}")
+            made[-1].touch()
+    made.pop()
+    return made
+
+
+@pytest.fixture
+def few_inodes(tmp_path: Path) -> Iterator[Path]:
+    """A file system with so few that a test can take them all."""
+    with mounted(tmp_path / "few", "nr_inodes=40") as folder:
+        yield folder
+
+
+@pytest.mark.blocking  # the inodes are taken by the test itself, in the loop
+async def test_an_app_that_runs_needs_no_further_inode(few_inodes: Path) -> None:
+    path = few_inodes / "trade.sqlite"
+    async with an_app(path) as app:
+        await app.start_async(nap, NAP_S, id="asleep")
+        take_inodes(few_inodes)
+        for number in range(200):  # with checkpoints among them
+            await app.start_async(nap, NAP_S, id=f"nap-{number}", tags=["x" * 900])
+        assert await app.run_async(sell, Order("a", 1), id="a") == "r-a"
+
+
+async def refusals(path: Path, taken: list[Path]) -> AsyncIterator[StoreFull]:
+    """Try to open a store, with one more inode after each refusal, which is yielded."""
+    while True:
+        try:
+            async with an_app(path):
+                return
+        except StoreFull as full:
+            yield full
+            taken.pop().unlink()
+
+
+@pytest.mark.blocking
+async def test_a_store_without_inodes_is_refused_with_that_reason_and_loses_nothing(
+    few_inodes: Path,
+) -> None:
+    """With each number of inodes left, from none on, the opening fails whole or is whole."""
+    path = few_inodes / "trade.sqlite"
+    async with an_app(path) as app:
+        await app.start_async(nap, NAP_S, id="asleep")
+        await app.run_async(sell, Order("a", 1), id="a")
+    taken, refused = take_inodes(few_inodes), 0
+    async for refusal in refusals(path, taken):
+        refused += 1
+        assert f"There is no room to open {path}" in str(refusal)
+        assert "an inode for each" in refusal.expected
+        assert "df -i" in refusal.do
+    assert refused >= 2
+    async with an_app(path) as app:
+        assert app.operations.explain("asleep")[0].kind == "sleep"
+        assert app.operations.show("a").status == "completed"
+        assert await app.run_async(sell, Order("a", 1), id="a") == "r-a"
+    assert TRACE.count("take") == 0, "what is stored is not executed again"
+
+
+@pytest.mark.blocking
+async def test_a_new_store_is_whole_once_there_are_inodes_for_it(few_inodes: Path) -> None:
+    path = few_inodes / "trade.sqlite"
+    taken = take_inodes(few_inodes)
+    assert len(["refused" async for _ in refusals(path, taken)]) >= 3
+    async with an_app(path) as app:
+        assert await app.run_async(sell, Order("a", 1), id="a") == "r-a"

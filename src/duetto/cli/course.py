@@ -7,19 +7,15 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from math import ceil
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from duetto.app import App
 from duetto.cli.lines import Line
 from duetto.errors import ConflictError
-from duetto.model.token import Completed, Failed, Outcome, Stopped
-from duetto.model.view import RUNNING
-from duetto.observer import Observer, Recovered, Signal, TokenParked
-from duetto.operations import Operations
-from duetto.store import Query
+from duetto.operations.counts import Counts
 
 
 class Course(Struct):
@@ -46,46 +42,28 @@ class Course(Struct):
         return self.completed + self.cancelled + self.failed.total()
 
 
-class Watcher:
-    """Passes signals on, and tells who waits for a run that it is parked."""
+class End(Struct, frozen=True):
+    """What came of a run: how it ended, or that it is parked, and the class of its error."""
 
-    def __init__(self, to: Observer, recovered: Callable[[tuple[str, ...]], None]) -> None:
-        self._to, self._recovered = to, recovered
-        self._waiting: dict[str, asyncio.Event] = {}
+    how: Literal["completed", "failed", "cancelled", "parked"]
+    counts: Counts
+    failure: str = ""
 
-    def note(self, signal: Signal, /) -> None:
-        match signal:
-            case TokenParked(run) if run in self._waiting:
-                self._waiting[run].set()
-            case Recovered(runs):
-                self._recovered(runs)
-                return
-            case _:
-                pass
-        self._to.note(signal)
 
-    async def ended_or_parked(self, operations: Operations, id: str) -> Outcome | None:
-        """Return the outcome of a run, or None once nothing of it moves before an operator."""
-        parked = self._waiting[id] = asyncio.Event()
-        outcome = asyncio.ensure_future(operations.outcome(id))
-        try:
-            while not outcome.done() and not operations.is_parked(id):
-                told = asyncio.ensure_future(parked.wait())
-                await asyncio.wait({outcome, told}, return_when=asyncio.FIRST_COMPLETED)
-                told.cancel()
-                parked.clear()
-            return await outcome if outcome.done() else None
-        finally:
-            outcome.cancel()
-            del self._waiting[id]
+class Executor(Protocol):
+    """Who executes the runs: the app of this process, or the one that owns the store already."""
+
+    def opened(self) -> AbstractAsyncContextManager[None]: ...
+    async def start(self, line: Line, since_ms: int) -> bool: ...
+    async def end(self, id: str) -> End: ...
+    async def open_runs(self, limit: int) -> list[str]: ...
 
 
 class Runner:
     """Runs the lines of one workflow."""
 
-    def __init__(self, app: App, workflow: str, concurrency: int, watcher: Watcher) -> None:
-        self._app, self._workflow = app, workflow
-        self._concurrency, self._watcher = concurrency, watcher
+    def __init__(self, executor: Executor, concurrency: int) -> None:
+        self._executor, self._concurrency = executor, concurrency
         self._course = Course(failed=Counter(), latencies_ms=[], parked_ids=[], others=[])
         self._seen: set[str] = set()
 
@@ -100,13 +78,13 @@ class Runner:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         self._since_ms = time.time_ns() // 1_000_000
         try:
-            async with self._app:
+            async with self._executor.opened():
                 with suppress(asyncio.CancelledError):
                     course.interrupted = True
                     await self._workers(lines, ended)
                     course.interrupted = False
                 course.seconds = time.perf_counter() - begun
-                course.others = self._others()
+                course.others = await self._others()
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         return course
@@ -122,21 +100,17 @@ class Runner:
             ended()
 
     async def _one(self, line: Line) -> None:
-        operations, begun = self._app.operations, time.perf_counter()
-        id = await self._started(operations, line)
-        if id in self._seen:
+        begun = time.perf_counter()
+        is_new = await self._started(line)
+        if line.id in self._seen:
             return  # the same line twice is one run
-        self._seen.add(id)
-        before = operations.show(id)
-        outcome = await self._watcher.ended_or_parked(operations, id)
-        is_new = before.status == "running" or before.created >= self._since_ms
-        self._count(id, outcome, (time.perf_counter() - begun) * 1000 if is_new else None)
+        self._seen.add(line.id)
+        end = await self._executor.end(line.id)
+        self._count(line.id, end, (time.perf_counter() - begun) * 1000 if is_new else None)
 
-    async def _started(self, operations: Operations, line: Line) -> str:
+    async def _started(self, line: Line) -> bool:
         try:
-            return await operations.start(
-                self._workflow, line.args, line.kwargs, id=line.id, tags=line.tags
-            )
+            return await self._executor.start(line, self._since_ms)
         except ConflictError as error:
             raise ConflictError(
                 f"Line {line.number}: {error.message}",
@@ -145,19 +119,18 @@ class Runner:
                 do=error.do,
             ) from error
 
-    def _count(self, id: str, outcome: Outcome | None, took_ms: float | None) -> None:
-        course = self._course
-        match outcome:
-            case Completed():
+    def _count(self, id: str, end: End, took_ms: float | None) -> None:
+        course, counts = self._course, end.counts
+        match end.how:
+            case "completed":
                 course.completed += 1
-            case Failed(error):
-                course.failed[error.type.rpartition(":")[2].rpartition(".")[2]] += 1
-            case Stopped():
+            case "failed":
+                course.failed[end.failure] += 1
+            case "cancelled":
                 course.cancelled += 1
-            case None:
+            case "parked":
                 course.parked += 1
                 course.parked_ids.append(id)
-        counts = self._app.operations.counts(id)
         course.compensated += counts.undone > 0
         if took_ms is None:
             return
@@ -165,13 +138,12 @@ class Runner:
         course.retries += counts.retries
         course.messages += counts.messages
         course.store_writes += counts.writes
-        if outcome is not None:
+        if end.how != "parked":
             course.latencies_ms.append(took_ms)
 
-    def _others(self) -> list[str]:
+    async def _others(self) -> list[str]:
         """Return the runs that stay open here and are none of the lines'."""
-        rows = self._app.operations.list(Query(statuses=(RUNNING,), limit=1000))
-        return [row.id for row in rows if row.id not in self._seen]
+        return [id for id in await self._executor.open_runs(1000) if id not in self._seen]
 
 
 def percentile(values: list[float], percent: int) -> float | None:

@@ -16,10 +16,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from duetto.app import App, run_in_loop
 from duetto.cli.command import Command, screen
-from duetto.cli.course import Course, Runner, Watcher, percentile
+from duetto.cli.course import Course, Runner, percentile
 from duetto.cli.exits import DONE, NO
+from duetto.cli.here import Here, Watcher
 from duetto.cli.lines import Reader
 from duetto.cli.project import about_an_app, load_app, workflow_named
+from duetto.cli.there import CONNECTIONS_MAX, There
+from duetto.errors import NotAllowed
+from duetto.kernel.program import Program
+from duetto.operations.caller import is_owned
 from duetto.stores.sqlite import SqliteStore
 
 IDS_SHOWN_MAX = 20
@@ -67,6 +72,7 @@ def run(
 ) -> None:
     """Run WORKFLOW once per line of a file. Run again on the same store, it resumes.
 
+    Where an app that runs owns the store, it is asked to run them.
     A line is the workflow's argument as JSON, or {"id": …, "input": …}, or {"id": …, "args": […]}.
     Every line is checked before the first run starts.
     """
@@ -78,13 +84,32 @@ def run(
         SqliteStore.open(app.store_path, accept_loss=True).close()
     with spooled(file) as (path, name):
         total = sum(1 for _ in reader.read(path, name))
-        watcher = Watcher(app.observer, say_continued)
-        app.configure(placement=placement, observer=watcher)
+        owner = app.store_path
+        if owner is not None and is_owned(owner):
+            runner = runner_there(owner, program, placement, concurrency)
+        else:
+            owner, watcher = None, Watcher(app.observer, say_continued)
+            app.configure(placement=placement, observer=watcher)
+            runner = Runner(Here(app, chosen.name, watcher), concurrency)
         with progress(workflow, total) as ended:
-            runner = Runner(app, chosen.name, concurrency, watcher)
             course = run_in_loop(runner.run(reader.read(path, name), ended))
-    report(app, chosen.name, total, course)
+    found = figures(app, chosen.name, total, course)
+    # The placement is the owner's, which is not known here.
+    report(found | {"placement": None} if owner else found, course)
     ctx.exit(DONE if course.ended + course.parked == total and not course.parked else NO)
+
+
+def runner_there(store: Path, program: Program, placement: str | None, concurrency: int) -> Runner:
+    """Return who has the lines run by the app that owns the store. Raises NotAllowed."""
+    if placement is not None:
+        raise NotAllowed(
+            f"The app that owns {store} runs with a placement of its own.",
+            found=f"--placement {placement}",
+            expected="no --placement",
+            do="leave it out, or stop that app",
+        )
+    click.echo(f"the app that owns {store} runs them", err=True)
+    return Runner(There(store, program), min(concurrency, CONNECTIONS_MAX))
 
 
 @contextmanager
@@ -151,9 +176,9 @@ def figures(app: App, workflow: str, total: int, course: Course) -> dict[str, An
     }
 
 
-def report(app: App, workflow: str, total: int, course: Course) -> None:
+def report(found: dict[str, Any], course: Course) -> None:
     """Print what came of the runs."""
-    told, found = screen(), figures(app, workflow, total, course)
+    told = screen()
     told.object(found)
     for name, value in found.items():
         text = counted(course.failed) if name == "failed" else "–" if value is None else str(value)

@@ -22,7 +22,7 @@ class Listener:
     def __init__(self, operations: Operations, store: Path) -> None:
         self._operations, self._file = operations, socket_file(store)
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Listen; an app works without, so where the socket cannot be made that is only said."""
@@ -40,22 +40,27 @@ class Listener:
         if self._server is None:
             return
         self._server.close()
-        for writer in list(self._open):
-            writer.close()
         self._server = None
         self._file.unlink(missing_ok=True)
-        await asyncio.sleep(0)
+        serving = list(self._serving)
+        for task in serving:
+            task.cancel()  # who waits for a run would keep it for a while
+        await asyncio.gather(*serving)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
         try:
             while line := await self._line(reader, writer):
                 writer.write(await reply(self._operations, line) + b"\n")
                 await writer.drain()
         except ConnectionError:
             pass  # whoever asked has gone; what was asked for is done all the same
+        except asyncio.CancelledError:
+            pass  # the app stops; what was asked for is in a batch already, or was refused
         finally:
-            self._open.discard(writer)
+            self._serving.discard(task)
             writer.close()
 
     async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:

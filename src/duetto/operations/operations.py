@@ -42,6 +42,7 @@ from duetto.operations.events import EventOperations
 from duetto.operations.explain import ended, waiting
 from duetto.operations.history import facts
 from duetto.operations.looking import knowledge
+from duetto.operations.packing import unpacked
 from duetto.operations.phrases import plural, short, told
 from duetto.operations.rows import home_row, records_of
 from duetto.operations.unparking import resume, skip, try_at_once
@@ -85,6 +86,16 @@ class Operations:
         host, run = await self._begin(workflow, tuple(args), dict(kwargs or {}), id, tags)
         await host.durable()
         return run
+
+    async def start_packed(
+        self, workflow: str, digest: str, data: bytes, *, id: str, tags: tuple[str, ...] = ()
+    ) -> str:
+        """Start a run whose arguments another process packed by the definition with this digest.
+
+        Raises what `start` does, and NotAllowed where the workflow has another definition here.
+        """
+        kwargs = unpacked(self._program(workflow), digest, data)
+        return await self.start(workflow, (), kwargs, id=id, tags=tags)
 
     async def run(
         self,
@@ -173,8 +184,13 @@ class Operations:
         if host.failure is not None:
             raise host.failure
         future: asyncio.Future[Outcome] = host.loop.create_future()
-        host.waiters.setdefault(id, []).append(future)
-        return await future
+        waiters = host.waiters.setdefault(id, [])
+        waiters.append(future)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            waiters.remove(future)  # a run may be open for months, and be asked for again and again
+            raise
 
     def _live(self, host: Host, row: RunRow, outcome: Outcome) -> Any:
         match outcome:
@@ -228,8 +244,10 @@ class Operations:
                 outcome.result()
             return outcome.done()
         finally:
-            for future in (outcome, *parking):
-                future.cancel()
+            outcome.cancel()
+            for host, future in zip(self._engine.hosts, parking, strict=True):
+                if not future.done():
+                    host.at_parking.remove(future)
 
     def parked(self, id: str) -> RunParked:
         """Return the error for a run that is parked."""

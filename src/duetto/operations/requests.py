@@ -1,11 +1,12 @@
 """What can be asked of Operations from outside the process, as data, and how it is answered.
 
-Nothing in a request is evaluated: its fields are texts and numbers, and its operation is one of a
-closed list.
+Nothing in a request is evaluated: its fields are texts and numbers, and arguments as a store keeps
+them; its operation is one of a closed list.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, assert_never, get_args
 
 import msgspec
@@ -13,15 +14,19 @@ from msgspec import Struct
 
 from duetto import errors
 from duetto.errors import DuettoError, NotAllowed
+from duetto.model.view import Status
 from duetto.operations.counts import Counts
 from duetto.operations.events import EventOperations, Letters
 from duetto.operations.operations import Operations
 from duetto.runtime.replays import Picked
 from duetto.store import Query
 
-REQUEST_BYTES_MAX = 1 << 20
-"""Bytes of one request: the largest carries a value that stood in a command line, where Linux takes
-128 KiB."""
+REQUEST_BYTES_MAX = 8 << 20
+"""Bytes of one line at a socket: the largest starts a run, with `TOKEN_BYTES_MAX` of arguments,
+which are a third more as text."""
+
+AWAIT_S = 10.0
+"""Who waits for a run is answered at least so often: an app that hangs is told from a long run."""
 
 
 class Request(
@@ -74,6 +79,20 @@ class Skip(Request, frozen=True):
 class Restart(Request, frozen=True):
     id: str
     new_id: str | None = None
+
+
+class Start(Request, frozen=True):
+    """`input` is packed by the definition with this digest."""
+
+    id: str
+    workflow: str
+    digest: str
+    input: bytes
+    tags: tuple[str, ...] = ()
+
+
+class Await(Request, frozen=True):
+    id: str
 
 
 class Publish(Request, frozen=True):
@@ -143,7 +162,7 @@ class DiscardAll(Request, frozen=True):
     asked: Letters
 
 
-OfRuns = Show | List | History | Explain | Cancel | Retry | Resume | Skip | Restart
+OfRuns = Show | List | History | Explain | Cancel | Retry | Resume | Skip | Restart | Start | Await
 OfEvents = (
     Publish
     | Adopt
@@ -174,6 +193,16 @@ class Shown(Struct, frozen=True):
     """A run, as JSON has it, with what it cost."""
 
     run: object
+    counts: Counts
+
+
+class Standing(Struct, frozen=True):
+    """How far a run is, without its result; `settled` once it has ended or is parked."""
+
+    status: Status
+    created: int
+    error: str
+    settled: bool
     counts: Counts
 
 
@@ -212,8 +241,29 @@ async def answer(operations: Operations, request: AnyRequest) -> object:
             return await operations.skip(id, path, value)
         case Restart(id, new_id):
             return await operations.restart(id, new_id)
+        case Start(id, workflow, digest, input, tags):
+            await operations.start_packed(workflow, digest, input, id=id, tags=tags)
+            return _standing(operations, id)
+        case Await(id):
+            await _settled(operations, id)
+            return _standing(operations, id)
         case _:
             assert_never(request)
+
+
+async def _settled(operations: Operations, id: str) -> None:
+    """Return once a run has ended or is parked, and in time for an answer anyway."""
+    try:
+        async with asyncio.timeout(AWAIT_S):
+            await operations.ended_or_parked(id)
+    except TimeoutError:
+        pass
+
+
+def _standing(operations: Operations, id: str) -> Standing:
+    run = operations.show(id)
+    settled = run.status != "running" or operations.is_parked(id)
+    return Standing(run.status, run.created, run.error, settled, operations.counts(id))
 
 
 async def _of_events(operations: EventOperations, request: OfEvents) -> object:

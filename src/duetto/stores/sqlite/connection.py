@@ -10,7 +10,7 @@ import apsw.sqlite_extra
 
 from duetto.errors import StoreError
 from duetto.stores.sqlite.database import Database, connected
-from duetto.stores.sqlite.refusals import refusal
+from duetto.stores.sqlite.refusals import lacks_room, no_room_to_open, refusal
 
 log = logging.getLogger("duetto.stores")
 
@@ -60,11 +60,12 @@ def connect(path: Path, *, write: bool) -> Database:
         db = connected(str(path), flags=WRITE if write else READ, vfs=vfs)
         db.set_busy_timeout(BUSY_MS)
         prepare(db, write=write, checksums=checksums)
-    except apsw.CantOpenError as error:
-        let_go(db)
-        raise unopenable(path, str(error)) from error
     except apsw.Error as error:
         let_go(db)
+        if lacks_room(error, path):
+            raise no_room_to_open(path, str(error)) from error
+        if isinstance(error, apsw.CantOpenError):
+            raise unopenable(path, str(error)) from error
         raise refusal(error, path) from error
     except StoreError:
         let_go(db)

@@ -20,7 +20,7 @@ from duetto.stores.sqlite.database import Database, Value
 from duetto.stores.sqlite.mark import Mark, MarkFile, read_mark
 from duetto.stores.sqlite.owner import Ownership
 from duetto.stores.sqlite.reading import Reader
-from duetto.stores.sqlite.refusals import failed, refusal
+from duetto.stores.sqlite.refusals import failed, lacks_room, no_room_to_open, refusal
 from duetto.stores.sqlite.schema import (
     Migration,
     migrations,
@@ -89,9 +89,10 @@ def open_to_write(path: Path, *, accept_loss: bool) -> Opened:
         check_layout(db, path, new_allowed=known is None or known.lsn == 0 or accept_loss)
         identity = check_complete(db, path, known, had_log=had_log, accept_loss=accept_loss)
         died = Reader(db, path).meta("closed") == IN_USE
-        say_closed(db, closed=False)
+        # Before the file says that it is in use: a file in use without a mark looks like a copy.
         mark = MarkFile(path)
         undo.callback(mark.close)
+        say_closed(db, closed=False)
         mark.reset(Mark(identity, Reader(db, path).last_lsn(), now_ms()))
         sync_folder(path.parent)
         undo.pop_all()
@@ -103,10 +104,12 @@ def refusing(path: Path) -> Generator[None]:
     """Raise what SQLite or the system says in the words of a store."""
     try:
         yield
-    except apsw.Error as error:
+    except (apsw.Error, OSError) as error:
+        if lacks_room(error, path):
+            raise no_room_to_open(path, str(error)) from error
+        if isinstance(error, OSError):
+            raise failed(path, str(error)) from error
         raise refusal(error, path) from error
-    except OSError as error:
-        raise failed(path, str(error)) from error
 
 
 def own(path: Path) -> Ownership:
@@ -116,6 +119,8 @@ def own(path: Path) -> Ownership:
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise too_many_files(path, error) from error
+        if lacks_room(error, path):
+            raise no_room_to_open(path, str(error)) from error
         raise StoreError(
             f"The store {path} cannot be opened.",
             found=str(error),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import apsw
@@ -59,6 +61,29 @@ def refusal(error: apsw.Error, path: Path) -> StoreError | ConflictError:
             )
         case _:
             return failed(path, said)
+
+
+def lacks_room(error: apsw.Error | OSError, path: Path) -> bool:
+    """Is it for want of space, or of inodes, that a file of the store could not be made?
+
+    Of a file that it cannot make SQLite says no more than that; so the file system is asked.
+    """
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if not isinstance(error, apsw.CantOpenError | apsw.IOError) or not path.parent.is_dir():
+        return False
+    found = os.statvfs(path.parent)
+    return found.f_files > 0 and found.f_favail == 0  # some file systems do not count any
+
+
+def no_room_to_open(path: Path, found: str) -> StoreFull:
+    """Return the error for a store whose files cannot all be made."""
+    return StoreFull(
+        f"There is no room to open {path}.",
+        found=found,
+        expected="some space, and an inode for each of the five files of a store",
+        do="free some (`df` and `df -i` say which), then open it again; nothing was changed",
+    )
 
 
 def failed(path: Path, found: str) -> StoreFailed:
