@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -41,6 +41,7 @@ from duetto.runtime.engine import Engine
 from duetto.runtime.events import Choreography, stranger
 from duetto.runtime.kinds import Kinds
 from duetto.runtime.programs import Programs
+from duetto.runtime.signing import Key, SignedBroker, SignedWire, signer_of
 from duetto.runtime.tables import make_tables, tables_of
 from duetto.runtime.tasks import TaskHandle, handles
 from duetto.store import Store
@@ -69,7 +70,8 @@ class App:
     a Broker. `participants` are the services that this process hosts, and the app's own name where
     it keeps the app's runs; the default is all. Other processes host the rest, by the same broker.
     `topics` are where events that are shared are published, and foreign ones come from; those of
-    the broker's file unless given.
+    the broker's file unless given. `signing` is a key that all its processes have: messages and
+    records are signed by it, and taken only so. Of several the first signs, and all are known.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class App:
         broker: str | Broker | None = None,
         participants: Iterable[str] | None = None,
         topics: Topics | None = None,
+        signing: Key | Sequence[Key] | None = None,
         clock: Clock | None = None,
         observer: Observer | None = None,
         retention_ms: int = RETENTION_MS,
@@ -95,7 +98,7 @@ class App:
         self._store = store if store is not None else f"./{name}.sqlite"
         self._broker_place = broker_file(broker) if isinstance(broker, str) else ""
         self._broker = None if isinstance(broker, str) else broker
-        self._topics = topics
+        self._topics, self._signer = topics, signer_of(signing)
         self._participants = self._checked_participants(participants)
         self._clock = clock or SystemClock()
         self._observer = observer or LogObserver()
@@ -182,7 +185,10 @@ class App:
         participants = frozenset({"", *self.services})
         windows = {window.qualified: window for window in self._windows()}
         abroad = self._abroad(is_running=opened is not None)
-        return Choreography(self.kinds, participants, handlers, windows, by_home, started, abroad)
+        return Choreography(
+            *(self.kinds, participants, handlers, windows, by_home, started, abroad),
+            is_signed=self._signer is not None,
+        )
 
     def _abroad(self, *, is_running: bool) -> Abroad | None:
         """Return where other programs publish and read, None where no event is of theirs.
@@ -207,7 +213,9 @@ class App:
         def to_json(event: Event) -> object:
             return self.kinds.topic(event.topic).to_json(event.data, event.version)
 
-        return Abroad(topics, CloudEventWire(to_json), self.name)
+        wire = CloudEventWire(to_json)
+        signed = SignedWire(wire, self._signer) if self._signer else None
+        return Abroad(topics, wire, self.name, signed)
 
     def _windows(self) -> list[WindowFunction]:
         return [one for service in self.services.values() for one in service.windows.values()]
@@ -300,10 +308,14 @@ class App:
             clock=self._clock,
             codec=self.codec,
             observer=self._observer,
-            broker=self._broker or self._opened_broker or InProcessBroker(),
+            broker=self._carrier(),
             retention_ms=self._retention_ms,
             choreography=choreography,
         )
+
+    def _carrier(self) -> Broker:
+        broker = self._broker or self._opened_broker or InProcessBroker()
+        return SignedBroker(broker, self._signer, self._observer) if self._signer else broker
 
     @asynccontextmanager
     async def at_rest(self, *, read_only: bool) -> AsyncGenerator[Operations]:

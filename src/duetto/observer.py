@@ -15,6 +15,7 @@
 | LetterKept | an event became a dead letter, and waits for an operator | handler, event, reason |
 | HandlerPaused | a handler takes no more events, as it holds too many | handler, held |
 | TopicFailed | a broker failed at a topic, which is tried again | name, reason |
+| MessageRefused | a participant refuses messages that nobody may send | to, source, reason |
 """
 
 from __future__ import annotations
@@ -97,6 +98,12 @@ class TopicFailed(Struct, frozen=True):
     reason: str
 
 
+class MessageRefused(Struct, frozen=True):
+    to: str
+    source: str
+    reason: str
+
+
 Signal = (
     RunStarted
     | RunEnded
@@ -110,6 +117,7 @@ Signal = (
     | EventFailed
     | LetterKept
     | TopicFailed
+    | MessageRefused
     | HandlerPaused
 )
 

@@ -12,7 +12,7 @@ import pytest
 from tests.tidy.sources import ROOT, Source, python_sources
 
 PAGE = (ROOT / "docs/limits.md").read_text("utf-8")
-NAMED = re.compile(r"^[A-Z][A-Z_]*_(MAX|MS|S|US)$")
+NAMED = re.compile(r"^[A-Z][A-Z_]*_(MAX|MIN|MS|S|US)$")
 FOLDERS = (
     "authoring",
     "brokers",

@@ -52,6 +52,8 @@ class EventType:
     """The type that other programs give it, and the broker's topic that they publish it to."""
     to_all: bool = False
     """Whether every run that waits for it receives it, in place of the first."""
+    unsigned: bool = False
+    """Whether a foreign one is taken without a signature, though the app has a key."""
 
 
 @overload
@@ -69,6 +71,7 @@ def event(
     to_all: bool = False,
     shared: bool = False,
     foreign: str = "",
+    unsigned: bool = False,
 ) -> Callable[[C], C]: ...
 def event(
     cls: C | None = None,
@@ -84,6 +87,7 @@ def event(
     to_all: bool = False,
     shared: bool = False,
     foreign: str = "",
+    unsigned: bool = False,
 ) -> C | Callable[[C], C]:
     """Declare a class to be an event: `@event(key="order_id")`.
 
@@ -94,7 +98,8 @@ def event(
     since the epoch: windows go by it. One that is `to_all` is received by every run that waits for
     it, once each, else by the first. A `shared` one is published to the broker's topic of its name
     too; a `foreign` one comes from other programs: by the topic, and under the type, that this
-    names. Both need `App(topics=…)`. Raises ConfigurationError.
+    names. Both need `App(topics=…)`. A foreign one that is `unsigned` is taken as it comes, though
+    `App(signing=…)` has a key. Raises ConfigurationError.
     """
     if version < 1:
         raise ConfigurationError(
@@ -110,20 +115,32 @@ def event(
             )
         kept_s = checked_seconds(f"kept of {topic}", kept)
         owned, kept_for = owner.name if owner else "", kept_s or KEPT_S
-        if shared and foreign:
-            raise ConfigurationError(
-                f"`{topic}` is shared and foreign.",
-                found=f"shared=True, foreign={foreign!r}",
-                expected="one of them: else each event of its topic would come back",
-                do="give what goes out a name of its own",
-            )
+        check_crossing(topic, shared=shared, foreign=foreign, unsigned=unsigned)
         declared = EventType(
-            topic, key, owned, version, count, kept_for, time, shared, foreign, to_all
+            topic, key, owned, version, count, kept_for, time, shared, foreign, to_all, unsigned
         )
         setattr(cls, ATTRIBUTE, declared)
         return cls
 
     return declare if cls is None else declare(cls)
+
+
+def check_crossing(topic: str, *, shared: bool, foreign: str, unsigned: bool) -> None:
+    """Raise ConfigurationError where it is not clear who publishes an event, or who signs it."""
+    if shared and foreign:
+        raise ConfigurationError(
+            f"`{topic}` is shared and foreign.",
+            found=f"shared=True, foreign={foreign!r}",
+            expected="one of them: else each event of its topic would come back",
+            do="give what goes out a name of its own",
+        )
+    if unsigned and not foreign:
+        raise ConfigurationError(
+            f"`{topic}` is unsigned, and not foreign.",
+            found="unsigned=True",
+            expected="an event that comes from other programs",
+            do="leave it out: what is published here is signed where the app has a key",
+        )
 
 
 def event_type(cls: type) -> EventType | None:

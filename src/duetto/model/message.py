@@ -101,7 +101,27 @@ class EventPage(Struct, frozen=True, array_like=True, tag="events"):
     serial: int = 0
 
 
-Body = Arrive | Command | Answer | Reporting | CancelPath | AskRun | RunState | Listen | EventPage
+class Signed(Struct, frozen=True, array_like=True, tag="signed"):
+    """A whole message, as who has the key signed it: `data` is the message and `name` its name.
+    What is around it is for brokers, and says nothing."""
+
+    name: str
+    data: bytes
+    signature: bytes
+
+
+Body = (
+    Arrive
+    | Command
+    | Answer
+    | Reporting
+    | CancelPath
+    | AskRun
+    | RunState
+    | Listen
+    | EventPage
+    | Signed
+)
 
 
 class Message(Struct, frozen=True, array_like=True):
@@ -132,6 +152,9 @@ def name(message: Message) -> str:
             return f"{message.run}{path}!cancel@{message.to}"
         case EventPage(events=events, serial=serial):
             return f"{events[0].name}-{events[-1].seq}@{message.to}#{serial}"
+        case Signed(called, _, signature):
+            # With the signature, as a broker that keeps one of a name must not keep the forged one.
+            return f"{called}~{signature[:8].hex()}"
         case Listen(serial=serial):
             return f"!listen:{message.source}@{message.to}#{serial}"
         case _:

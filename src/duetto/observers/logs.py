@@ -6,12 +6,14 @@ import logging
 from typing import assert_never
 
 from duetto.authoring.context import current_slot
+from duetto.model.record import APP
 from duetto.observer import (
     AttemptFailedSignal,
     EventFailed,
     HandlerPaused,
     LetterKept,
     LoopBlocked,
+    MessageRefused,
     Recovered,
     RunEnded,
     RunPurged,
@@ -89,5 +91,7 @@ class LogObserver:
                 log.error("%s is paused, as it holds %d events", handler, held)
             case TopicFailed(name, reason):
                 log.error("%s is tried again: %s", name, reason)
+            case MessageRefused(to, source, reason):
+                log.error("%s refuses messages, one of %s: %s", to or APP, source or APP, reason)
             case _:
                 assert_never(signal)

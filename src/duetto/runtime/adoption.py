@@ -27,6 +27,9 @@ from duetto.store import seal
 ADOPT = "@adopt."
 """Begins the names of consumers that adopt."""
 
+BROKER, OPERATOR = "@broker", "@operator"
+"""Where a record is from; both begin the names of letters."""
+
 CARRIED_AT_ONCE_MAX = 100
 """Records that are taken, or published, at a time."""
 
@@ -44,9 +47,13 @@ instant_of = msgspec.msgpack.Decoder(int).decode
 class Adopter(Consumer):
     """Adopts the events of one topic."""
 
-    def __init__(self, desk: Desk, kind: Kind, wire: Wire, *, publisher: Publisher) -> None:
+    def __init__(
+        self, desk: Desk, kind: Kind, wire: Wire, trusting: Wire, *, publisher: Publisher
+    ) -> None:
         super().__init__(desk, ADOPT + kind.topic, (), publisher=publisher)
-        self.kind, self.wire = kind, wire
+        self.kind = kind
+        self._wires = {BROKER: wire, OPERATOR: trusting}
+        """By where a record is from: who may ask this app for something need not sign it."""
         self._looked_at = ""
         self.carried = 0
         """Records that this process has taken and acknowledged."""
@@ -60,32 +67,32 @@ class Adopter(Consumer):
                 await room_for_letters(self)
                 deliveries = await consumer.take(CARRIED_AT_ONCE_MAX)
                 for delivery in deliveries:
-                    self.adopt(delivery.record)
+                    self.adopt(delivery.record, BROKER)
                 await self.desk.durable()
                 await consumer.ack(*deliveries)
                 self.carried += len(deliveries)
         finally:
             await consumer.close()
 
-    def adopt(self, record: Record) -> list[str]:
+    def adopt(self, record: Record, giver: str = OPERATOR) -> list[str]:
         """Publish the events of a record that are new, or keep it as a letter; return the names
         of those."""
         try:
-            return self._adopted(record)
+            return self._adopted(record, giver)
         except Exception as error:  # anybody's code makes an event of it
-            self._keep(record, "dead", reason_of(error, self.desk.codec.error(error)))
+            self._keep(record, giver, "dead", reason_of(error, self.desk.codec.error(error)))
             return []
 
     def recover(self) -> None:
         for row in self.letters:
             if row.state == "delayed":
                 self.letters.remove(row)
-                self.adopt(record_of(row.event.data))
+                self.adopt(record_of(row.event.data), row.event.source)
 
-    def _adopted(self, record: Record) -> list[str]:
+    def _adopted(self, record: Record, giver: str) -> list[str]:
         """Publish the events of a record that are new, all or none. Raises ValueRefused."""
         found: list[tuple[str, Arrival, object]] = []
-        for arrival in self.wire.read(record):
+        for arrival in self._wires[giver].read(record):
             if arrival.topic != self.kind.declared.foreign:
                 raise NotAllowed(
                     "An event has another type than its topic.",
@@ -95,7 +102,7 @@ class Adopter(Consumer):
                 )
             if not self.kind.knows(arrival.version):
                 newer = Event("", self.kind.topic, 0, 0, "", arrival.version, 0, b"")
-                self._keep(record, "delayed", unknown_version(newer))
+                self._keep(record, giver, "delayed", unknown_version(newer))
                 return []
             name = _row(self.kind.topic, arrival)
             if self.desk.row(name) is None and name not in {each[0] for each in found}:
@@ -108,11 +115,11 @@ class Adopter(Consumer):
         self.desk.batch.state[row] = seal(encode(self.desk.clock.now_ms()))
         return self.publisher.publish(value, _origin(arrival), foreign=arrival.id).name
 
-    def _keep(self, record: Record, state: str, reason: str) -> None:
+    def _keep(self, record: Record, giver: str, state: str, reason: str) -> None:
         """Keep a record as a row: the bytes that came, whatever they are."""
         position, now = self.letters.next_position(), self.desk.clock.now_ms()
         topic, data = self.kind.topic, encode(record)
-        event = Event("@broker", topic, 0, position, record.key, 0, now, data, foreign=record.id)
+        event = Event(giver, topic, 0, position, record.key, 0, now, data, foreign=record.id)
         kept = "dead" if state == "dead" else "delayed"
         self.letters.put(Held(position, event, kept, 0, 1, reason, since=now))
         if kept == "dead":
@@ -123,7 +130,7 @@ class Adopter(Consumer):
         if data := mended or row.mended:
             self._mend(row.event, data)
         else:
-            self._adopted(record_of(row.event.data))
+            self._adopted(record_of(row.event.data), row.event.source)
         self.letters.remove(row)
 
     def _mend(self, event: Event, data: bytes) -> None:
@@ -132,7 +139,7 @@ class Adopter(Consumer):
         Raises NotAllowed where it has several, or its event came once more and was adopted.
         """
         value = self.kind.load(data, self.kind.declared.version)
-        arrivals = self._readable(record_of(event.data))
+        arrivals = self._readable(record_of(event.data), event.source)
         if len(arrivals) > 1:
             raise NotAllowed(
                 "A batch cannot be mended as one event: the others in it would be lost.",
@@ -156,10 +163,10 @@ class Adopter(Consumer):
         self.publisher.check(value, _origin(arrival))
         self._publish(row, arrival, value)
 
-    def _readable(self, record: Record) -> list[Arrival]:
+    def _readable(self, record: Record, giver: str) -> list[Arrival]:
         """Return the events of a record, none where they cannot be read."""
         try:
-            return self.wire.read(record)
+            return self._wires[giver].read(record)
         except DuettoError:
             return []
 

@@ -14,6 +14,7 @@ from duetto.runtime.desk import Desk
 from duetto.runtime.relay import Relay
 
 BACKOFF_MS_MIN = 100
+"""How soon a broker that failed is tried again at first: most are back at once."""
 BACKOFF_MS_MAX = 30_000
 """How long a broker that fails is left alone: longer each time."""
 
@@ -26,6 +27,8 @@ class Abroad(Struct, frozen=True, eq=False):
     """None where nothing is to be published or taken now."""
     wire: Wire
     group: str
+    signed: Wire | None = None
+    """The same with signatures, where the app has a key: what is published, and what comes."""
 
 
 class Border:

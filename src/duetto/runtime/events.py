@@ -32,6 +32,7 @@ from duetto.runtime.mailboxes import Mailbox
 from duetto.runtime.publishing import Origin, Publisher
 from duetto.runtime.reactions import Reactions
 from duetto.runtime.relay import Relay
+from duetto.runtime.rights import Rights
 from duetto.runtime.starting import Starter
 from duetto.runtime.tasks import TaskHandle
 from duetto.runtime.timers import Timers
@@ -57,6 +58,8 @@ class Choreography(Struct, frozen=True, eq=False):
     """By workflow: its home, and the topic that starts it."""
     abroad: Abroad | None = None
     """Where other programs publish and read."""
+    is_signed: bool = False
+    """Whether messages are signed: then it is looked at who may publish what, too."""
 
     def makers(self) -> Makers:
         """Return who makes events of events."""
@@ -83,6 +86,7 @@ class HostEvents(Events):
         self.host, self.kinds = host, app.kinds
         self.source: str = source_of(host.participants)
         makers = app.makers()
+        self._rights = Rights(makers.declared()) if app.is_signed else None
         self.publisher = Publisher(host, app.kinds, self.source, makers)
         self._due_rows = Timers(host.loop, host.clock, self._due)
         self.timers = (self._due_rows,)
@@ -148,10 +152,12 @@ class HostEvents(Events):
             return None
         for topic, kind in self.kinds.by_topic.items():
             made: Relay | Adopter | None = None
+            signed = abroad.signed or abroad.wire
             if kind.declared.shared:
-                made = Relay(self.host, topic, abroad.wire, publisher=self.publisher)
+                made = Relay(self.host, topic, signed, publisher=self.publisher)
             elif kind.declared.foreign and "" in self.host.participants:
-                made = Adopter(self.host, kind, abroad.wire, publisher=self.publisher)
+                wire = abroad.wire if kind.declared.unsigned else signed
+                made = Adopter(self.host, kind, wire, abroad.wire, publisher=self.publisher)
             if made is not None:
                 self.consumers[made.name] = made
         return Border(self.host, abroad)
@@ -251,9 +257,18 @@ class HostEvents(Events):
                 self.feeds.listened(message, message.body)
                 acknowledge()
             case EventPage():
-                self.feeds.take(message, message.body, acknowledge)
+                if reason := self._refusal(message.source, message.body):
+                    host = self.host
+                    host.exchange.refusals.note(message.to, message.source, reason)
+                else:
+                    self.feeds.take(message, message.body, acknowledge)
             case _:
                 pass
+
+    def _refusal(self, participant: str, page: EventPage) -> str:
+        if self._rights is None:
+            return ""
+        return self._rights.refusal(source_of(frozenset({participant})), page)
 
     def _due(self, consumer: str, _: str, position: int) -> None:
         reactions = self.consumers.get(consumer)

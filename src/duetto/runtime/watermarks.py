@@ -54,6 +54,10 @@ class Makers:
         found = (self._spans_of(maker) for maker in self._makers if maker.name == name)
         return frozenset[Span]().union(*found)
 
+    def declared(self) -> dict[str, frozenset[str]]:
+        """Return the topics that each makes, by its name."""
+        return {maker.name: maker.makes for maker in self._makers}
+
     def of(self, topic: str) -> list[Maker]:
         """Return who makes a topic."""
         return [maker for maker in self._makers if topic in maker.makes]
