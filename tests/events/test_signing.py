@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import itertools
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -25,8 +25,10 @@ from duetto.observer import MessageRefused
 from duetto.runtime.rights import Rights
 from duetto.runtime.signing import MESSAGE, RECORD, SIGNATURE, SignedBroker, Signer, signer_of
 from duetto.stores.memory import MemoryStore
+from tests.brokers.hosting import harbour, send, warehouse
 from tests.events.apart import Told, Watching, office, shop
 from tests.events.shipping import STRUCTURED, Shipped, cloud, create, shipped, store_room
+from tests.events.signed import signed
 
 OLD, NEW, OTHER = "old" * 16, "new" * 16, "other" * 16
 
@@ -238,6 +240,31 @@ async def test_a_true_process_cannot_publish_for_another_one() -> None:
     assert "is not of Told in the log of app" in refused.reason
 
 
+@pytest.mark.parametrize("placement", ["orchestration", "choreography"])
+async def test_runs_go_on_between_processes_that_have_the_key(
+    tmp_path: Path, placement: str
+) -> None:
+    """Tokens, commands, answers and reports are sealed as pages are, through a file."""
+    heard = {"sender": Watching(), "warehouse": Watching()}
+
+    def process(*participants: str) -> App:
+        return App(
+            "sender",
+            services=[warehouse, harbour],
+            workflows=[send],
+            placement=placement,
+            store=tmp_path / f"{participants[0]}.sqlite",
+            broker=f"sqlite:{tmp_path / 'broker.sqlite'}",
+            participants=participants,
+            signing=[OLD, NEW],
+            observer=heard[participants[0]],
+        )
+
+    async with process("sender") as app, process("warehouse", "harbour"), asyncio.timeout(20):
+        assert await app.run_async(send, "tea") == "ship with a box of tea"
+    assert [each.refused for each in heard.values()] == [[], []]
+
+
 # -- topics
 
 
@@ -256,28 +283,17 @@ async def signed_app(topics: Topics, watching: Watching | None = None) -> AsyncG
         yield app
 
 
-def signed(record: Record, key: str = OLD) -> Record:
-    """Sign a record as another program does, by what the documentation says."""
-    data = b"duetto record 1\n"
-    covered = sorted((title.lower(), value) for title, value in record.headers.items())
-    parts = [part for pair in covered for part in pair]
-    for part in (*(text.encode() for text in parts), record.key.encode(), record.body):
-        data += str(len(part)).encode() + b":" + part
-    digest = hmac.new(key.encode(), data, "sha256").hexdigest()
-    return replace(record, headers={**record.headers, SIGNATURE: digest})
-
-
 async def test_what_is_published_is_signed_and_another_program_can_tell(topics: Topics) -> None:
     async with signed_app(topics) as app:
         await app.publish_async(Shipped("a"))
         [record] = await shipped(topics, 1)
     bare = {title: value for title, value in record.headers.items() if title != SIGNATURE}
-    assert signed(replace(record, headers=bare)).headers == record.headers
+    assert signed(replace(record, headers=bare), OLD).headers == record.headers
 
 
 async def test_what_another_program_signs_is_adopted(topics: Topics) -> None:
     async with signed_app(topics) as app:
-        await topics.publish("orders.placed", [signed(Record(cloud(1), "k", STRUCTURED))])
+        await topics.publish("orders.placed", [signed(Record(cloud(1), "k", STRUCTURED), OLD)])
         await shipped(topics, 1)
         assert app.operations.events.letters() == []
 
@@ -293,7 +309,7 @@ GOOD = Record(
         "content-type": "application/json",
     },
 )
-SIGNED = signed(GOOD)
+SIGNED = signed(GOOD, OLD)
 
 
 def header(title: str, value: str) -> Record:
