@@ -22,7 +22,7 @@ from duetto.authoring.task import Task
 from duetto.authoring.window import WindowFunction
 from duetto.authoring.workflow import Workflow
 from duetto.broker import Broker, Topics
-from duetto.brokers import InProcessBroker
+from duetto.brokers import InProcessBroker, signed
 from duetto.clock import Clock
 from duetto.codecs import MsgpackCodec
 from duetto.codecs.cloudevents import CloudEventWire
@@ -69,7 +69,8 @@ class App:
     a Broker. `participants` are the services that this process hosts, and the app's own name where
     it keeps the app's runs; the default is all. Other processes host the rest, by the same broker.
     `topics` are where events that are shared are published, and foreign ones come from; those of
-    the broker's file unless given.
+    the broker's file unless given. With a `secret`, which all processes of the app share, messages
+    between stores are signed, and others are refused.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class App:
         broker: str | Broker | None = None,
         participants: Iterable[str] | None = None,
         topics: Topics | None = None,
+        secret: bytes | None = None,
         clock: Clock | None = None,
         observer: Observer | None = None,
         retention_ms: int = RETENTION_MS,
@@ -95,7 +97,7 @@ class App:
         self._store = store if store is not None else f"./{name}.sqlite"
         self._broker_place = broker_file(broker) if isinstance(broker, str) else ""
         self._broker = None if isinstance(broker, str) else broker
-        self._topics = topics
+        self._topics, self._secret = topics, secret
         self._participants = self._checked_participants(participants)
         self._clock = clock or SystemClock()
         self._observer = observer or LogObserver()
@@ -119,6 +121,7 @@ class App:
         }
         classes = event_classes(self.services.values(), self.workflows.values(), self.symbols)
         self.kinds = Kinds([*classes, *events_in(self._modules)], self.codec)
+        self.kinds.check_owners(self.services)
         self._engine: Engine | None = None
         self._exits: AsyncExitStack | None = None
         self._opened: list[Store] = []
@@ -174,7 +177,7 @@ class App:
             for name in received(workflow.definition):
                 kind = self.kinds.named(name)
                 assert kind is not None, "the classes that workflows receive were added"
-                homes.setdefault(home, set()).add(kind.topic)
+                homes.setdefault(kind.declared.owner or home, set()).add(kind.topic)
             if workflow.start_on is not None:
                 topic = self.kinds.add(workflow.start_on).topic
                 started[workflow.name] = (home, topic)
@@ -292,6 +295,7 @@ class App:
         tasks: dict[str, TaskHandle],
         choreography: Choreography | None,
     ) -> Engine:
+        broker = self._broker or self._opened_broker or InProcessBroker()
         return Engine(
             stores,
             programs=self.programs,
@@ -300,7 +304,7 @@ class App:
             clock=self._clock,
             codec=self.codec,
             observer=self._observer,
-            broker=self._broker or self._opened_broker or InProcessBroker(),
+            broker=signed(broker, self._secret, self._observer),
             retention_ms=self._retention_ms,
             choreography=choreography,
         )

@@ -14,6 +14,7 @@
 | EventFailed | a handler failed, and tries again | handler, event, attempt, error, due_ms |
 | LetterKept | an event became a dead letter, and waits for an operator | handler, event, reason |
 | HandlerPaused | a handler takes no more events, as it holds too many | handler, held |
+| MessageRefused | a message is not signed with the secret of the app | source, to, message |
 | TopicFailed | a broker failed at a topic, which is tried again | name, reason |
 """
 
@@ -92,6 +93,12 @@ class HandlerPaused(Struct, frozen=True):
     held: int
 
 
+class MessageRefused(Struct, frozen=True):
+    source: str
+    to: str
+    message: str
+
+
 class TopicFailed(Struct, frozen=True):
     name: str
     reason: str
@@ -109,6 +116,7 @@ Signal = (
     | RunPurged
     | EventFailed
     | LetterKept
+    | MessageRefused
     | TopicFailed
     | HandlerPaused
 )

@@ -14,7 +14,7 @@ RULES = {
     int(number): cells
     for number, *cells in re.findall(r"^\| (\d+) \| (.*?) \| (.*?) \| (.*?) \|$", PAGE, re.M)
 }
-LATER = {23, 40}
+LATER = {23}
 """Rules that belong to a later release, and say so."""
 TESTS = {
     source.path: set(re.findall(r"^(?:async )?def (test_\w+)", source.text, re.M))

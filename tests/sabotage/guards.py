@@ -25,6 +25,7 @@ STANDING = {
     "into another token, so what the compiler refuses could not be carried out.",
     "23": "Within one process nobody else can publish.",
     "28": "No other program publishes in a simulated world; `tests/events/test_abroad.py` does.",
+    "40": "Nobody forges messages in a simulated world; `tests/brokers/test_signed.py` does.",
     "29": "It promises no order, so there is none that could be lost.",
 }
 """Rules, or parts of them, that hold because there is nothing that could do otherwise."""

@@ -106,7 +106,8 @@ Body = Arrive | Command | Answer | Reporting | CancelPath | AskRun | RunState | 
 
 class Message(Struct, frozen=True, array_like=True):
     """The envelope: who sends what to whom about which run, when (ms since the epoch). Messages of
-    events are about no run, and name none."""
+    events are about no run, and name none. The `signature` is of who shares a secret, if it is
+    signed at all."""
 
     run: str
     home: str
@@ -114,6 +115,7 @@ class Message(Struct, frozen=True, array_like=True):
     to: str
     sent: int
     body: Body
+    signature: bytes = b""
 
 
 def name(message: Message) -> str:

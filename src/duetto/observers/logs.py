@@ -12,6 +12,7 @@ from duetto.observer import (
     HandlerPaused,
     LetterKept,
     LoopBlocked,
+    MessageRefused,
     Recovered,
     RunEnded,
     RunPurged,
@@ -87,6 +88,8 @@ class LogObserver:
                 log.warning("%s is a dead letter of %s: %s", event, handler, reason)
             case HandlerPaused(handler, held):
                 log.error("%s is paused, as it holds %d events", handler, held)
+            case MessageRefused(source, to, message):
+                log.error("%s says to come from %s to %s, and is not signed", message, source, to)
             case TopicFailed(name, reason):
                 log.error("%s is tried again: %s", name, reason)
             case _:
