@@ -16,6 +16,7 @@ import msgspec
 from duetto.broker import Arrival, Record, Topics, Wire
 from duetto.errors import DuettoError, NotAllowed
 from duetto.model.event import Event, Held, Origin
+from duetto.observer import HandlerPaused
 from duetto.runtime.consumer import Consumer, reason_of, unknown_version
 from duetto.runtime.desk import Desk
 from duetto.runtime.kinds import Kind
@@ -47,6 +48,8 @@ class Adopter(Consumer):
         super().__init__(desk, ADOPT + kind.topic, (), publisher=publisher)
         self.kind, self.wire = kind, wire
         self._looked_at = ""
+        self.carried = 0
+        """Records that this process has taken and acknowledged."""
 
     async def run(self, topics: Topics, group: str) -> None:
         """Adopt what comes, for ever. Raises what the broker does, and StoreError."""
@@ -54,14 +57,13 @@ class Adopter(Consumer):
         consumer = await topics.consume(self.kind.declared.foreign, group)
         try:
             while True:
-                if len(self.letters) >= HELD_MAX:
-                    await asyncio.sleep(PAUSE_S)  # an operator makes room
-                    continue
+                await room_for_letters(self)
                 deliveries = await consumer.take(CARRIED_AT_ONCE_MAX)
                 for delivery in deliveries:
                     self.adopt(delivery.record)
                 await self.desk.durable()
                 await consumer.ack(*deliveries)
+                self.carried += len(deliveries)
         finally:
             await consumer.close()
 
@@ -70,7 +72,7 @@ class Adopter(Consumer):
         of those."""
         try:
             return self._adopted(record)
-        except DuettoError as error:
+        except Exception as error:  # anybody's code makes an event of it
             self._keep(record, "dead", reason_of(error, self.desk.codec.error(error)))
             return []
 
@@ -118,14 +120,48 @@ class Adopter(Consumer):
 
     def redrive(self, position: int, mended: bytes = b"") -> None:
         row = self.dead(position)
-        data = mended or row.mended
-        if data:
-            value = self.kind.load(data, self.kind.declared.version)
-            self.publisher.check(value, Origin())
-            self.publisher.publish(value, Origin(), foreign=row.event.foreign)
+        if data := mended or row.mended:
+            self._mend(row.event, data)
         else:
             self._adopted(record_of(row.event.data))
         self.letters.remove(row)
+
+    def _mend(self, event: Event, data: bytes) -> None:
+        """Publish what an operator made of a record, in place of the one event that it has.
+
+        Raises NotAllowed where it has several, or its event came once more and was adopted.
+        """
+        value = self.kind.load(data, self.kind.declared.version)
+        arrivals = self._readable(record_of(event.data))
+        if len(arrivals) > 1:
+            raise NotAllowed(
+                "A batch cannot be mended as one event: the others in it would be lost.",
+                found=f"{len(arrivals)} events",
+                expected="a letter of one event",
+                do="adopt its events one by one: `duetto events publish --cloudevent`; discard it",
+            )
+        if not arrivals:
+            self.publisher.check(value, Origin())
+            self.publisher.publish(value, Origin(), foreign=event.foreign)
+            return
+        (arrival,) = arrivals
+        row = _row(self.kind.topic, arrival)
+        if self.desk.row(row) is not None:
+            raise NotAllowed(
+                "The event was adopted already: it came once more.",
+                found=f"{arrival.source[:40]!a}, {arrival.id[:40]!a}",
+                expected="an event that is not there yet",
+                do="discard the letter",
+            )
+        self.publisher.check(value, _origin(arrival))
+        self._publish(row, arrival, value)
+
+    def _readable(self, record: Record) -> list[Arrival]:
+        """Return the events of a record, none where they cannot be read."""
+        try:
+            return self.wire.read(record)
+        except DuettoError:
+            return []
 
     def sweep(self, before: int) -> None:
         """Forget some of what was adopted before an instant."""
@@ -153,3 +189,14 @@ def _origin(arrival: Arrival) -> Origin:
         arrival.deadline,
         arrival.trace,
     )
+
+
+async def room_for_letters(consumer: Consumer) -> None:
+    """Wait until an operator has made room for letters, with an alarm (PROTOCOL, rule 33)."""
+    if len(consumer.letters) < HELD_MAX:
+        return
+    consumer.desk.observer.note(HandlerPaused(consumer.name, len(consumer.letters)))
+    is_full = True
+    while is_full:
+        await asyncio.sleep(PAUSE_S)
+        is_full = len(consumer.letters) >= HELD_MAX

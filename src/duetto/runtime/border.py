@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from duetto.broker import Topics, Wire
-from duetto.errors import DuettoError, StoreError
 from duetto.observer import TopicFailed
 from duetto.runtime.adoption import Adopter
 from duetto.runtime.desk import Desk
@@ -43,19 +42,21 @@ class Border:
 
     async def _work(self, crosser: Relay | Adopter, topics: Topics) -> None:
         """Go on where the broker fails: what was not done is done once it is there again."""
-        delay_s = BACKOFF_MS_MIN / 1000
+        delay_ms, told, carried = BACKOFF_MS_MIN, "", 0
         while self._desk.failure is None:
-            began_s = self._desk.loop.time()
             try:
                 await crosser.run(topics, self._abroad.group)
-            except StoreError:
-                return  # that is told already, and nothing is acknowledged any more
-            except (DuettoError, OSError) as error:
-                if self._desk.loop.time() - began_s > BACKOFF_MS_MAX / 1000:
-                    delay_s = BACKOFF_MS_MIN / 1000
-                self._desk.observer.note(TopicFailed(crosser.name, str(error)))
-            await asyncio.sleep(delay_s)
-            delay_s = min(2 * delay_s, BACKOFF_MS_MAX / 1000)
+            except Exception as error:  # brokers raise errors of their own
+                if self._desk.failure is not None:
+                    return  # that is told already, and nothing is acknowledged any more
+                if crosser.carried > carried:  # it was there in between
+                    delay_ms, told, carried = BACKOFF_MS_MIN, "", crosser.carried
+                reason = str(error) or type(error).__name__
+                if reason != told:
+                    self._desk.observer.note(TopicFailed(crosser.name, reason))
+                    told = reason
+            await asyncio.sleep(delay_ms / 1000)
+            delay_ms = min(2 * delay_ms, BACKOFF_MS_MAX)
 
     async def close(self) -> None:
         """Stop them; what is under way is done again by whoever starts next."""

@@ -7,14 +7,15 @@ known whether that was done (PROTOCOL, rules 25 and 27). Its id is the event's n
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
 from duetto.broker import Record, Topics, Wire, check_record
-from duetto.errors import DuettoError, NotAllowed
+from duetto.errors import NotAllowed
 from duetto.model.event import Event, Held
-from duetto.runtime.adoption import CARRIED_AT_ONCE_MAX
-from duetto.runtime.consumer import Consumer, reason_of
+from duetto.runtime.adoption import CARRIED_AT_ONCE_MAX, room_for_letters
+from duetto.runtime.consumer import REASON_MAX, Consumer, reason_of
 from duetto.runtime.desk import Desk
 from duetto.runtime.publishing import Publisher
 from duetto.store import seal
@@ -37,6 +38,8 @@ class Relay(Consumer):
             int(name.removeprefix(prefix)): decode(data)
             for name, data in desk.store.log.state(prefix)
         }
+        self.carried = 0
+        """Records that the broker took of this process."""
         self._fresh = asyncio.Event()
         publisher.listen(topic, lambda _: self._fresh.set())
 
@@ -57,26 +60,52 @@ class Relay(Consumer):
         while page := self.publisher.read(
             self.topic, lane, self._sent.get(lane, 0), CARRIED_AT_ONCE_MAX
         ):
-            bytes_max = topics.capabilities.record_bytes_max
-            found = (self._record(event, bytes_max) for event in page if not event.is_mark)
-            if records := [record for record in found if record is not None]:
+            await room_for_letters(self)
+            records, refused = self._records(page, topics.capabilities.record_bytes_max)
+            if records:
                 await topics.publish(self.topic, records)
+            # Nothing waits from here on: letters share the commit that says what was sent, as a
+            # page that is sent again must not leave them twice.
+            self.carried += len(records)
+            for event, reason in [*self._missing(lane, page[0]), *refused]:
+                self._keep(event, reason)
             self._sent[lane] = page[-1].seq
             self.desk.batch.state[f"sent/{self.topic}/{lane}"] = seal(encode(page[-1].seq))
             self.desk.schedule()
 
-    def _record(self, event: Event, bytes_max: int) -> Record | None:
-        """Return an event as others read it; what the broker will never take is a letter."""
-        try:
-            record = self.wire.record(event)
-            check_record(record, bytes_max)
-        except DuettoError as error:
-            reason, now = reason_of(error, self.desk.codec.error(error)), self.desk.clock.now_ms()
-            position = self.letters.next_position()
-            self.letters.put(Held(position, event, "dead", 0, 1, reason, since=now))
-            self.note_letter(event, reason)
-            return None
-        return record
+    def _records(
+        self, page: Sequence[Event], bytes_max: int
+    ) -> tuple[list[Record], list[tuple[Event, str]]]:
+        """Return events as others read them, and what the broker will never take, with why."""
+        records, refused = list[Record](), list[tuple[Event, str]]()
+        for event in page:
+            if event.is_mark:
+                continue
+            try:
+                record = self.wire.record(event)
+                check_record(record, bytes_max)
+            except Exception as error:  # anybody's code makes JSON of it
+                refused.append((event, reason_of(error, self.desk.codec.error(error))))
+            else:
+                records.append(record)
+        return records, refused
+
+    def _missing(self, lane: int, first: Event) -> list[tuple[Event, str]]:
+        """Return what was deleted before the broker took it, as one event without content."""
+        sent = self._sent.get(lane)
+        if sent is None or first.seq == sent + 1:
+            return []
+        reason = (
+            f"events {sent + 1} to {first.seq - 1} of the lane were deleted before the broker took "
+            "them: it was away for longer than events are kept"
+        )
+        empty = Event(first.source, self.topic, lane, sent + 1, "", first.version, first.at, b"")
+        return [(empty, reason[:REASON_MAX])]
+
+    def _keep(self, event: Event, reason: str) -> None:
+        position, now = self.letters.next_position(), self.desk.clock.now_ms()
+        self.letters.put(Held(position, event, "dead", 0, 1, reason, since=now))
+        self.note_letter(event, reason)
 
     def redrive(self, position: int, mended: bytes = b"") -> None:
         row = self.dead(position)
