@@ -22,10 +22,10 @@ from duetto.authoring.task import Task
 from duetto.authoring.window import WindowFunction
 from duetto.authoring.workflow import Workflow
 from duetto.broker import Broker, Topics
-from duetto.brokers import InProcessBroker
+from duetto.brokers import InProcessBroker, signed
 from duetto.clock import Clock
 from duetto.codecs import MsgpackCodec
-from duetto.codecs.cloudevents import CloudEventWire
+from duetto.codecs.cloudevents import CloudEventWire, SignedWire
 from duetto.errors import ConfigurationError, DuettoError, NotFound
 from duetto.invokers import LocalInvoker
 from duetto.model.definition import received
@@ -41,7 +41,6 @@ from duetto.runtime.engine import Engine
 from duetto.runtime.events import Choreography, stranger
 from duetto.runtime.kinds import Kinds
 from duetto.runtime.programs import Programs
-from duetto.runtime.signing import Key, SignedBroker, SignedWire, signer_of
 from duetto.runtime.tables import make_tables, tables_of
 from duetto.runtime.tasks import TaskHandle, handles
 from duetto.store import Store
@@ -70,8 +69,9 @@ class App:
     a Broker. `participants` are the services that this process hosts, and the app's own name where
     it keeps the app's runs; the default is all. Other processes host the rest, by the same broker.
     `topics` are where events that are shared are published, and foreign ones come from; those of
-    the broker's file unless given. `signing` is a key that all its processes have: messages and
-    records are signed by it, and taken only so. Of several the first signs, and all are known.
+    the broker's file unless given. With a `secret`, which all processes of the app share, messages
+    between stores and records of topics are signed, and others are refused. Of several the first
+    signs, and all are known.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class App:
         broker: str | Broker | None = None,
         participants: Iterable[str] | None = None,
         topics: Topics | None = None,
-        signing: Key | Sequence[Key] | None = None,
+        secret: bytes | Sequence[bytes] | None = None,
         clock: Clock | None = None,
         observer: Observer | None = None,
         retention_ms: int = RETENTION_MS,
@@ -98,7 +98,7 @@ class App:
         self._store = store if store is not None else f"./{name}.sqlite"
         self._broker_place = broker_file(broker) if isinstance(broker, str) else ""
         self._broker = None if isinstance(broker, str) else broker
-        self._topics, self._signer = topics, signer_of(signing)
+        self._topics, self._secret = topics, secret
         self._participants = self._checked_participants(participants)
         self._clock = clock or SystemClock()
         self._observer = observer or LogObserver()
@@ -122,6 +122,7 @@ class App:
         }
         classes = event_classes(self.services.values(), self.workflows.values(), self.symbols)
         self.kinds = Kinds([*classes, *events_in(self._modules)], self.codec)
+        self.kinds.check_owners(self.services)
         self._engine: Engine | None = None
         self._exits: AsyncExitStack | None = None
         self._opened: list[Store] = []
@@ -177,7 +178,7 @@ class App:
             for name in received(workflow.definition):
                 kind = self.kinds.named(name)
                 assert kind is not None, "the classes that workflows receive were added"
-                homes.setdefault(home, set()).add(kind.topic)
+                homes.setdefault(kind.declared.owner or home, set()).add(kind.topic)
             if workflow.start_on is not None:
                 topic = self.kinds.add(workflow.start_on).topic
                 started[workflow.name] = (home, topic)
@@ -187,7 +188,7 @@ class App:
         abroad = self._abroad(is_running=opened is not None)
         return Choreography(
             *(self.kinds, participants, handlers, windows, by_home, started, abroad),
-            is_signed=self._signer is not None,
+            is_signed=self._secret is not None,
         )
 
     def _abroad(self, *, is_running: bool) -> Abroad | None:
@@ -214,8 +215,8 @@ class App:
             return self.kinds.topic(event.topic).to_json(event.data, event.version)
 
         wire = CloudEventWire(to_json)
-        signed = SignedWire(wire, self._signer) if self._signer else None
-        return Abroad(topics, wire, self.name, signed)
+        trusted = None if self._secret is None else SignedWire(wire, self._secret)
+        return Abroad(topics, wire, self.name, trusted)
 
     def _windows(self) -> list[WindowFunction]:
         return [one for service in self.services.values() for one in service.windows.values()]
@@ -300,6 +301,7 @@ class App:
         tasks: dict[str, TaskHandle],
         choreography: Choreography | None,
     ) -> Engine:
+        broker = self._broker or self._opened_broker or InProcessBroker()
         return Engine(
             stores,
             programs=self.programs,
@@ -308,14 +310,10 @@ class App:
             clock=self._clock,
             codec=self.codec,
             observer=self._observer,
-            broker=self._carrier(),
+            broker=signed(broker, self._secret, self._observer),
             retention_ms=self._retention_ms,
             choreography=choreography,
         )
-
-    def _carrier(self) -> Broker:
-        broker = self._broker or self._opened_broker or InProcessBroker()
-        return SignedBroker(broker, self._signer, self._observer) if self._signer else broker
 
     @asynccontextmanager
     async def at_rest(self, *, read_only: bool) -> AsyncGenerator[Operations]:

@@ -14,8 +14,8 @@
 | EventFailed | a handler failed, and tries again | handler, event, attempt, error, due_ms |
 | LetterKept | an event became a dead letter, and waits for an operator | handler, event, reason |
 | HandlerPaused | a handler takes no more events, as it holds too many | handler, held |
+| MessageRefused | a message is refused that nobody may send | source, to, message, reason |
 | TopicFailed | a broker failed at a topic, which is tried again | name, reason |
-| MessageRefused | a participant refuses messages that nobody may send | to, source, reason |
 """
 
 from __future__ import annotations
@@ -93,14 +93,15 @@ class HandlerPaused(Struct, frozen=True):
     held: int
 
 
-class TopicFailed(Struct, frozen=True):
-    name: str
+class MessageRefused(Struct, frozen=True):
+    source: str
+    to: str
+    message: str
     reason: str
 
 
-class MessageRefused(Struct, frozen=True):
-    to: str
-    source: str
+class TopicFailed(Struct, frozen=True):
+    name: str
     reason: str
 
 
@@ -116,8 +117,8 @@ Signal = (
     | RunPurged
     | EventFailed
     | LetterKept
-    | TopicFailed
     | MessageRefused
+    | TopicFailed
     | HandlerPaused
 )
 

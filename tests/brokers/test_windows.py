@@ -37,7 +37,7 @@ class Told:
 
 @near.on(Line)
 async def read(line: Line) -> Sample:
-    return Sample(line.n, datetime(2026, 11, 26, tzinfo=UTC) + timedelta(minutes=line.n))
+    return Sample(line.n, datetime(2025, 11, 26, tzinfo=UTC) + timedelta(minutes=line.n))
 
 
 @far.window(Sample, size=timedelta(days=1), id="n", position="n")

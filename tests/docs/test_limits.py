@@ -23,7 +23,15 @@ FOLDERS = (
     "operations",
     "stores",
 )
-FILES = ("app.py", "broker.py", "codec.py", "store.py", "cli/lines.py", "cli/there.py")
+FILES = (
+    "app.py",
+    "broker.py",
+    "codec.py",
+    "signing.py",
+    "store.py",
+    "cli/lines.py",
+    "cli/there.py",
+)
 """What drawings, examples, tests and measurements allow themselves limits no user."""
 SHOWN = re.compile(r"_SHOWN_|SHOWN_MAX|SNIPPET_|DECIMALS_|HOUR_S|DAY_S|MINUTE_S|SECOND_MS")
 """How much of something is printed limits nobody."""

@@ -42,7 +42,7 @@ async def office(
     broker: Broker,
     store: MemoryStore,
     heard: asyncio.Queue[str],
-    signing: str | None,
+    secret: bytes | None,
     observer: Observer | None = None,
 ) -> AsyncGenerator[App]:
     """The process that hears."""
@@ -52,13 +52,13 @@ async def office(
     async def hear(told: Told) -> None:
         heard.put_nowait(told.order)
 
-    async with one_of(service, "office", broker, store, signing, observer) as app:
+    async with one_of(service, "office", broker, store, secret, observer) as app:
         yield app
 
 
 @asynccontextmanager
 async def shop(
-    broker: Broker, store: MemoryStore, signing: str | None, observer: Observer | None = None
+    broker: Broker, store: MemoryStore, secret: bytes | None, observer: Observer | None = None
 ) -> AsyncGenerator[App]:
     """The process that publishes; it knows the office, and does not host it."""
     service = Service("office")
@@ -66,7 +66,7 @@ async def shop(
     @service.on(Told)
     async def hear(told: Told) -> None: ...
 
-    async with one_of(service, "apart", broker, store, signing, observer) as app:
+    async with one_of(service, "apart", broker, store, secret, observer) as app:
         yield app
 
 
@@ -75,7 +75,7 @@ def one_of(
     participant: str,
     broker: Broker,
     store: MemoryStore,
-    signing: str | None,
+    secret: bytes | None,
     observer: Observer | None,
 ) -> App:
     """Return the app as the process of one participant has it."""
@@ -85,6 +85,6 @@ def one_of(
         store=store,
         broker=broker,
         participants=[participant],
-        signing=signing,
+        secret=secret,
         observer=observer or Watching(),
     )

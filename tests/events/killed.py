@@ -12,7 +12,7 @@ from duetto.broker import Consumer, Topics
 from duetto.stores.sqlite_broker import SqliteBroker
 from tests.events.shipping import Shipped, store_room
 
-KEY = "a key that this test has made up " * 2
+SECRET = b"a secret that this test has made up"
 
 ACK_WAIT_MS = 300
 """Whoever dies has records in hand: the next one is not to wait long for them."""
@@ -42,7 +42,7 @@ def an_app(folder: Path, broker: SqliteBroker) -> App:
     """Return the app, with its files in a folder."""
     topics = cast("Topics", Hasty(broker.topics))
     services, store = [store_room, printer], folder / "shipping.sqlite"
-    return App("shipping", services=services, store=store, topics=topics, signing=KEY)
+    return App("shipping", services=services, store=store, topics=topics, secret=SECRET)
 
 
 async def main(folder: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from duetto.broker import Record
 from duetto.stores.sqlite_broker import SqliteBroker
 from tests.brokers.processes import Process, heard, kill, killed_at_the_end, start
-from tests.events.killed import KEY, an_app
+from tests.events.killed import SECRET, an_app
 from tests.events.shipping import STRUCTURED, cloud, create
 from tests.events.signed import signed
 
@@ -39,10 +39,10 @@ def test_whoever_is_killed_each_order_is_adopted_and_told_once(tmp_path: Path) -
 
 
 async def put(folder: Path, orders: Iterable[int]) -> None:
-    """Publish what another program says, which has the key."""
+    """Publish what another program says, which has the secret."""
     broker = SqliteBroker.open(folder / "broker.sqlite")
     await create(broker.topics)
-    records = [signed(Record(cloud(each), f"o{each}", STRUCTURED), KEY) for each in orders]
+    records = [signed(Record(cloud(each), f"o{each}", STRUCTURED), SECRET) for each in orders]
     await broker.topics.publish("orders.placed", records)
     await broker.close()
 

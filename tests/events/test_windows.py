@@ -12,7 +12,7 @@ import pytest
 from duetto import App, Service, Window, event
 from duetto.errors import ConfigurationError, NotFound, StoreFailed, ValueRefused
 from duetto.model.event import LANES, lane_of
-from duetto.testing import AppFactory, AppUnderTest, Crashes
+from duetto.testing import AppFactory, AppUnderTest, Crashes, JumpingClock
 
 station = Service("station")
 START = datetime(2004, 3, 10, tzinfo=UTC)
@@ -71,6 +71,17 @@ def reading(minute: int, value: float, *, metric: str = "CO(GT)/x", line: int = 
     """Return a reading; its row is its minute."""
     at = START + timedelta(minutes=minute)
     return Reading(f"{at:%H:%M}", at, metric, value, line)
+
+
+def test_what_is_still_to_come_is_refused(
+    weather: AppUnderTest, duetto_clock: JumpingClock
+) -> None:
+    ahead = duetto_clock.now + timedelta(hours=2)
+    with pytest.raises(ValueRefused, match="in the future"):
+        weather.publish(Reading("r", ahead, "CO", 1.0, 1))
+    weather.publish(reading(1, 1.0))
+    weather.settle()
+    assert weather.letters() == []
 
 
 def shown(weather: AppUnderTest, window: str = "station.hourly") -> dict[tuple[str, int], object]:

@@ -23,10 +23,10 @@ STANDING = {
     "8": "The kernel knows no clock: an entry has no instant by which it could be ordered.",
     "11": "A branch has a region of its own, whose variables are its parameters. No node writes "
     "into another token, so what the compiler refuses could not be carried out.",
-    "23": "Nobody else publishes in a simulated world.",
+    "23": "Within one process nobody else can publish.",
     "28": "No other program publishes in a simulated world; `tests/events/test_abroad.py` does.",
+    "40": "Nobody forges messages in a simulated world; `tests/brokers/test_signed.py` does.",
     "29": "It promises no order, so there is none that could be lost.",
-    "40": "Nobody forges in a simulated world; `tests/events/test_signing.py` does.",
 }
 """Rules, or parts of them, that hold because there is nothing that could do otherwise."""
 

@@ -110,10 +110,10 @@ class Source:
         self.write(depth, f"{self.pick(TEXTS)} = {self.text()}")
 
     def on_add(self, depth: int) -> None:
-        self.write(
-            depth, f"{self.pick(INTS)} {self.random.choice(('+=', '-=', '*='))} {self.int()}"
-        )
-        self.write(depth, f"{self.pick(INTS)} %= 1000")
+        name, sign = self.pick(INTS), self.random.choice(("+=", "-=", "*="))
+        self.write(depth, f"{name} {sign} {self.int()}")
+        # In a loop it would grow beyond 64 bits, which Python has and a store has not.
+        self.write(depth, f"{name} %= 1000")
 
     def on_unpack(self, depth: int) -> None:
         first, second = self.random.sample(INTS, 2)

@@ -77,7 +77,6 @@ MESSAGES: list[tuple[m.Body, str, str]] = [
     (m.Answer("/", 2, "/", DONE, undo=True), "answer", "/#2 undo: completed"),
     (m.Reporting("/1[0]", Stopped()), "report", "report of /1[0]: cancelled"),
     (m.CancelPath("/1[0]"), "cancel", "cancel /1[0]"),
-    (m.Signed("order-1/0:3", b"", b""), "report", "sealed order-1/0:3"),
     (m.Listen({"Paid": {}, "Sold": {}}), "question", "what is new of Paid, Sold?"),
     (m.EventPage("Sold", (SOLD,)), "report", "Sold kettle"),
     (m.EventPage("Sold", (SOLD, SOLD, SOLD)), "report", "Sold kettle and 2 more"),

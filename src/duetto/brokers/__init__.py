@@ -2,6 +2,7 @@
 
 from duetto.brokers.faults import Faults
 from duetto.brokers.in_process import InProcessBroker
+from duetto.brokers.signed import SignedBroker, signed
 from duetto.brokers.topics import InProcessTopics
 
-__all__ = ["Faults", "InProcessBroker", "InProcessTopics"]
+__all__ = ["Faults", "InProcessBroker", "InProcessTopics", "SignedBroker", "signed"]

@@ -7,7 +7,7 @@ from msgspec import Struct
 from duetto.drawing.figure import Edge, Figure, Item
 from duetto.drawing.spelling import carried
 from duetto.kernel.contracts import START, Contract, Walked, contracts, walk
-from duetto.model.definition import Definition, Task
+from duetto.model.definition import Definition, Receive, Task
 from duetto.model.placement import Placement
 
 
@@ -35,7 +35,8 @@ def lanes(definition: Definition) -> list[str]:
     """Return the participants: the app, then services in the order of the program."""
     nodes = [node for region in definition.regions for node in region.nodes]
     services = [node.service for node in nodes if isinstance(node, Task)]
-    return list(dict.fromkeys(["", definition.home, *services]))
+    owners = [node.owner for node in nodes if isinstance(node, Receive) and node.owner]
+    return list(dict.fromkeys(["", definition.home, *services, *owners]))
 
 
 def panel(definition: Definition, figure: Figure, placement: Placement) -> Panel:

@@ -256,7 +256,7 @@ def _receive(walk: Walk, node: Receive, linked: Linked) -> None:
         deadline = walk.now + milliseconds(walk.vars) if limit(walk.vars) is not None else 0
     walk.step += 1
     walk.rest = OnEvent(node.event, key, deadline, walk.now)
-    walk.move(walk.program.definition.home)
+    walk.move(node.owner or walk.program.definition.home)
     walk.effects.append(Subscribe(node.event, key))
 
 

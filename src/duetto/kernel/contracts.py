@@ -151,8 +151,8 @@ def _resting(node: Node, index: int, stay: Stay, placement: Placement, home: str
     match node:
         case Task():
             return Stay(placement.of(node.task), index)
-        case Receive():
-            return Stay(home, index)
+        case Receive(owner=owner):
+            return Stay(owner or home, index)
         case _:
             return Stay(stay.participant, index) if rests(node) else stay
 

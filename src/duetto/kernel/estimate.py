@@ -167,8 +167,8 @@ class _Count:
             match node:
                 case Task():
                     place = self.task(node, place)
-                case Receive():
-                    place = self.hop(place, self.home)
+                case Receive(owner=owner):
+                    place = self.hop(place, owner or self.home)
                     self.store_writes += 1
                 case Wait():
                     self.store_writes += 1

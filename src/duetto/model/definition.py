@@ -153,7 +153,8 @@ class Wait(Struct, frozen=True, tag_field="node", tag="wait"):
 
 
 class Receive(Struct, frozen=True, tag_field="node", tag="receive"):
-    """`receive(Event, key=…, timeout=…)`; hosted by the owner of the event type."""
+    """`receive(Event, key=…, timeout=…)`: the token waits where the mailbox is, at the `owner` of
+    the event type; "" is the home of the definition (PROTOCOL, rule 18)."""
 
     event: str
     key: Expr | None = None
@@ -162,6 +163,7 @@ class Receive(Struct, frozen=True, tag_field="node", tag="receive"):
     next: int = END
     scope: int = OUTERMOST
     line: int = 0
+    owner: str = ""
 
 
 class Emit(Struct, frozen=True, tag_field="node", tag="emit"):

@@ -101,32 +101,13 @@ class EventPage(Struct, frozen=True, array_like=True, tag="events"):
     serial: int = 0
 
 
-class Signed(Struct, frozen=True, array_like=True, tag="signed"):
-    """A whole message, as who has the key signed it: `data` is the message and `name` its name.
-    What is around it is for brokers, and says nothing."""
-
-    name: str
-    data: bytes
-    signature: bytes
-
-
-Body = (
-    Arrive
-    | Command
-    | Answer
-    | Reporting
-    | CancelPath
-    | AskRun
-    | RunState
-    | Listen
-    | EventPage
-    | Signed
-)
+Body = Arrive | Command | Answer | Reporting | CancelPath | AskRun | RunState | Listen | EventPage
 
 
 class Message(Struct, frozen=True, array_like=True):
     """The envelope: who sends what to whom about which run, when (ms since the epoch). Messages of
-    events are about no run, and name none."""
+    events are about no run, and name none. The `signature` is of who shares a secret, if it is
+    signed at all."""
 
     run: str
     home: str
@@ -134,10 +115,21 @@ class Message(Struct, frozen=True, array_like=True):
     to: str
     sent: int
     body: Body
+    signature: bytes = b""
 
 
 def name(message: Message) -> str:
-    """Return what names a message: equal for duplicates, different for everything else."""
+    """Return what names a message: equal for duplicates, different for everything else.
+
+    One that is signed is named by its signature too: a broker keeps one of each name, and must not
+    keep a forged one in place of the true one.
+    """
+    if message.signature:
+        return f"{_plain_name(message)}~{message.signature[:8].hex()}"
+    return _plain_name(message)
+
+
+def _plain_name(message: Message) -> str:
     body = message.body
     match body:
         case Arrive(token):
@@ -152,9 +144,6 @@ def name(message: Message) -> str:
             return f"{message.run}{path}!cancel@{message.to}"
         case EventPage(events=events, serial=serial):
             return f"{events[0].name}-{events[-1].seq}@{message.to}#{serial}"
-        case Signed(called, _, signature):
-            # With the signature, as a broker that keeps one of a name must not keep the forged one.
-            return f"{called}~{signature[:8].hex()}"
         case Listen(serial=serial):
             return f"!listen:{message.source}@{message.to}#{serial}"
         case _:

@@ -89,9 +89,12 @@ class LogObserver:
                 log.warning("%s is a dead letter of %s: %s", event, handler, reason)
             case HandlerPaused(handler, held):
                 log.error("%s is paused, as it holds %d events", handler, held)
+            case MessageRefused(source, to, message, reason):
+                log.error(
+                    "%s refuses %s, which says to come from %s: %s",
+                    *(to or APP, message, source or APP, reason),
+                )
             case TopicFailed(name, reason):
                 log.error("%s is tried again: %s", name, reason)
-            case MessageRefused(to, source, reason):
-                log.error("%s refuses messages, one of %s: %s", to or APP, source or APP, reason)
             case _:
                 assert_never(signal)

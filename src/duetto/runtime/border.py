@@ -28,7 +28,7 @@ class Abroad(Struct, frozen=True, eq=False):
     wire: Wire
     group: str
     signed: Wire | None = None
-    """The same with signatures, where the app has a key: what is published, and what comes."""
+    """The same with signatures, where the app has a secret: what is published, and what comes."""
 
 
 class Border:

@@ -16,7 +16,9 @@ from duetto.kernel.fold import RunState
 from duetto.model.effect import Effect, Publish
 from duetto.model.event import Event
 from duetto.model.message import EventPage, Listen, Message
+from duetto.model.message import name as name_of
 from duetto.model.token import OnEvent, Token
+from duetto.observer import MessageRefused
 from duetto.runtime.adoption import Adopter
 from duetto.runtime.batches import Batches
 from duetto.runtime.border import Abroad, Border
@@ -257,18 +259,20 @@ class HostEvents(Events):
                 self.feeds.listened(message, message.body)
                 acknowledge()
             case EventPage():
-                if reason := self._refusal(message.source, message.body):
-                    host = self.host
-                    host.exchange.refusals.note(message.to, message.source, reason)
-                else:
+                if not self._refuses(message, message.body):
                     self.feeds.take(message, message.body, acknowledge)
             case _:
                 pass
 
-    def _refusal(self, participant: str, page: EventPage) -> str:
+    def _refuses(self, message: Message, page: EventPage) -> bool:
+        """Return whether a page is not taken, as who sends it may not publish that."""
         if self._rights is None:
-            return ""
-        return self._rights.refusal(source_of(frozenset({participant})), page)
+            return False
+        reason = self._rights.refusal(source_of(frozenset({message.source})), page)
+        if reason and self._rights.is_news(message.source, reason):
+            refused = MessageRefused(message.source, message.to, name_of(message), reason)
+            self.host.observer.note(refused)
+        return bool(reason)
 
     def _due(self, consumer: str, _: str, position: int) -> None:
         reactions = self.consumers.get(consumer)

@@ -27,7 +27,6 @@ from duetto.model.message import (
     Listen,
     Message,
     Reporting,
-    Signed,
     name,
 )
 from duetto.model.message import RunState as RunStateMessage
@@ -51,7 +50,6 @@ from duetto.runtime.attempts import Attempts
 from duetto.runtime.cause import Cause
 from duetto.runtime.commands import Commands
 from duetto.runtime.desk import Desk, Held
-from duetto.runtime.signing import Refusals
 from duetto.runtime.tokens import Tokens
 from duetto.runtime.undoing import Undoing
 
@@ -76,7 +74,6 @@ class Exchange:
         self._told: dict[str, Acknowledge] = {}
         self.events: Hear | None = None
         """Takes messages of events, where the app has any."""
-        self.refusals = Refusals(desk.observer)
         self.resending = False
         self.keep_ms = KEEP_MS
         self.doubted: dict[str, dict[str, tuple[Message, Acknowledge]]] = {}
@@ -151,9 +148,6 @@ class Exchange:
             if self.events is not None:
                 self.events(message, acknowledge)
             return
-        if isinstance(body, Signed):
-            self.refusals.note(message.to, message.source, "it is signed, and there is no key here")
-            return
         if isinstance(body, AskRun):
             self._tell_home(message)
             acknowledge()
@@ -174,7 +168,7 @@ class Exchange:
                 self.desk.after_commit(acknowledge)
             return
         match body:
-            case AskRun() | Listen() | EventPage() | Signed():
+            case AskRun() | Listen() | EventPage():
                 pass
             case Arrive(token):
                 self._arrived(run, message, token, acknowledge)

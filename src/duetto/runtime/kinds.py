@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -170,6 +170,17 @@ class Kinds:
             )
         self._by_class[cls] = self._by_name[name_of(cls)] = kind
         return kind
+
+    def check_owners(self, services: Collection[str]) -> None:
+        """Raise ConfigurationError for an event whose owner is no service of the app."""
+        for topic, kind in self.by_topic.items():
+            if kind.declared.owner and kind.declared.owner not in services:
+                raise ConfigurationError(
+                    f"The owner of the event `{topic}` is no service of this app.",
+                    found=kind.declared.owner,
+                    expected=f"one of: {', '.join(sorted(services)) or 'no services'}",
+                    do=f"add `{kind.declared.owner}` to services=[…]",
+                )
 
     def of(self, value: object) -> Kind:
         """Return the kind of an event. Raises ConfigurationError for what is none."""

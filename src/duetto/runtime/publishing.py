@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 from msgspec import structs
 
-from duetto.errors import LimitExceeded
+from duetto.errors import LimitExceeded, ValueRefused
 from duetto.model.event import BEGINNING, END, HOPS_MAX, Event, Origin, lane_of, origin_of
 from duetto.runtime.desk import Desk
 from duetto.runtime.kinds import Kind, Kinds
@@ -18,6 +18,9 @@ from duetto.store import seal
 Hear = Callable[[Event], None]
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Event).decode
+
+AHEAD_MS_MAX = 3_600_000
+"""How far ahead of the clock here the time of an event may be: clocks differ, and not by more."""
 
 PAGE = 500
 """Events that are read from the log at a time."""
@@ -71,7 +74,7 @@ class Publisher:
         key, data = kind.pack(value)
         topic, now = kind.topic, desk.clock.now_ms()
         lane = self._lane(key, kind)
-        time = kind.time_of(value)
+        time = self._time_of(kind, value, origin)
         stamp, mark = self._times(topic, lane, time, origin)
         event = Event(
             self.source,
@@ -104,7 +107,20 @@ class Publisher:
         check_hops(origin)
         kind = self.kinds.of(value)
         kind.pack(value)
-        kind.time_of(value)
+        self._time_of(kind, value, origin)
+
+    def _time_of(self, kind: Kind, value: object, origin: Origin) -> int | None:
+        """Return when an event happened. Raises ValueRefused where it is the first to say so, and
+        that is still to come: it would move its lane so far that all until then was late."""
+        time, now = kind.time_of(value), self.desk.clock.now_ms()
+        if time is not None and time > now + AHEAD_MS_MAX and origin.stamp is None:
+            raise ValueRefused(
+                f"An event {kind.topic} says that it happened in the future.",
+                found=f"{time} ms since the epoch, which is {(time - now) / 1000:,.0f} s from now",
+                expected=f"at most {AHEAD_MS_MAX // 60_000} minutes from now (AHEAD_MS_MAX)",
+                do="mend the clock of whoever made it; a plan is no time at which it happened",
+            )
+        return time
 
     def _append(self, event: Event) -> None:
         """Write an entry of a lane into the next commit."""

@@ -17,6 +17,7 @@ class Rights:
 
     def __init__(self, makes: Mapping[str, frozenset[str]]) -> None:
         self._makes = makes
+        self._told: dict[str, str] = {}
 
     def refusal(self, source: str, page: EventPage) -> str:
         """Return why a page of a store is not taken, "" where it is."""
@@ -27,3 +28,8 @@ class Rights:
             if makes is not None and event.topic not in makes:
                 return f"{event.by} does not declare that it publishes {event.topic}"
         return ""
+
+    def is_news(self, source: str, reason: str) -> bool:
+        """Return whether it is to be told: what is refused is sent again and again."""
+        told, self._told[source] = self._told.get(source), reason
+        return told != reason

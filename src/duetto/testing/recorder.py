@@ -26,7 +26,6 @@ from duetto.model.message import (
     Message,
     Reporting,
     RunState,
-    Signed,
 )
 from duetto.model.record import (
     AttemptFailed,
@@ -294,8 +293,6 @@ def spelled(message: Message) -> tuple[Style, str]:
             return "question", "is the run open?"
         case RunState(closed):
             return "question", "the run is closed" if closed else "the run is open"
-        case Signed(called):
-            return "report", f"sealed {called}"
         case Listen(topics):
             return "question", f"what is new of {', '.join(topics)}?"
         case EventPage(topic, entries):

@@ -15,6 +15,7 @@ from duetto.authoring.compiler.callees import CompiledWorkflow, kind, own_hints,
 from duetto.authoring.compiler.expressions import Translator
 from duetto.authoring.compiler.lattice import UNKNOWN, generic, union
 from duetto.authoring.compiler.regions import RegionDraft
+from duetto.authoring.event import event_type
 from duetto.authoring.task import Task as TaskOfService
 from duetto.errors import DefinitionError, DuettoError
 from duetto.model.definition import (
@@ -248,7 +249,10 @@ class Awaitables:
             for name, value in given.items()
         }
         named = f"{event.__module__}:{event.__qualname__}"
-        return Awaited(Receive(named, placed.get("key"), placed.get("timeout")), event)
+        declared = event_type(event)
+        owner = declared.owner if declared is not None else ""
+        waits = Receive(named, placed.get("key"), placed.get("timeout"), owner=owner)
+        return Awaited(waits, event)
 
 
 def emit_awaited(

@@ -10,6 +10,7 @@ from duetto.codecs.cloudevents.binary import (
 )
 from duetto.codecs.cloudevents.events import CloudEvents
 from duetto.codecs.cloudevents.foreign import Foreign
+from duetto.codecs.cloudevents.signed import SignedWire
 from duetto.codecs.cloudevents.structured import (
     BATCH,
     STRUCTURED,
@@ -30,6 +31,7 @@ __all__ = [
     "CloudEventWire",
     "CloudEvents",
     "Foreign",
+    "SignedWire",
     "decode_batch",
     "decode_binary",
     "decode_structured",
