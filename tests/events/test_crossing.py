@@ -15,6 +15,7 @@ from duetto import App, Service, event
 from duetto.broker import Record, Topics
 from duetto.brokers import InProcessTopics
 from duetto.errors import NotAllowed, StoreBusy, StoreFailed
+from duetto.model.event import Held
 from duetto.observer import HandlerPaused, Signal
 from duetto.runtime import adoption
 from duetto.store import Batch
@@ -260,7 +261,7 @@ async def test_what_cannot_be_read_is_a_letter_with_the_bytes_that_came(
         [letter] = app.operations.events.letters()
         assert reason in letter.reason
         [(_, row)] = store.log.state("held/@adopt.Placed/")
-        held = msgspec.msgpack.decode(row, type=adoption.Held)
+        held = msgspec.msgpack.decode(row, type=Held)
         assert adoption.record_of(held.event.data) == Record(body, headers=headers)
         assert len(await app.operations.events.adopt("Placed", PLAIN, binary())) == 1
         await app.operations.events.discard(letter.handler, letter.position)

@@ -7,7 +7,7 @@ from typing import cast
 from duetto.model.event import Event
 from duetto.runtime.desk import Desk
 from duetto.runtime.lanes import Lanes
-from duetto.store import Batch
+from duetto.store import Batch, seal
 from duetto.stores.memory import MemoryStore
 
 
@@ -15,12 +15,11 @@ class Table:
     """As much of a desk as lanes need."""
 
     def __init__(self, store: MemoryStore) -> None:
-        self.store, self.batch = store, Batch()
+        self.store = store
 
-    def schedule(self) -> None:
-        """Commit at once."""
-        self.store.commit(self.batch)
-        self.batch = Batch()
+    def put(self, name: str, data: bytes) -> None:
+        """Commit a row at once."""
+        self.store.commit(Batch(state={name: seal(data)}))
 
 
 def lanes(store: MemoryStore) -> Lanes:

@@ -144,3 +144,8 @@ class Held(Struct, frozen=True, array_like=True):
     replay: str = ""
     since: int = 0
     silent: bool = False
+
+    @property
+    def name(self) -> str:
+        """What names the event, and which time it is that it is handled."""
+        return f"{self.event.name}!{self.replay}" if self.replay else self.event.name

@@ -109,12 +109,10 @@ class EventOperations:
 
     async def publish_all(self, values: Iterable[object]) -> list[str]:
         """Publish events in one commit; all of them, or none. Raises as `publish` does."""
-        home, found = self._home, [*values]
-        for value in found:
-            home.publisher.check(value, Origin())
-        names = [home.publisher.publish(value, Origin()).name for value in found]
+        home = self._home
+        published = home.publisher.publish_all(values, Origin())
         await home.host.durable()
-        return names
+        return [event.name for event in published]
 
     @asynccontextmanager
     async def transaction(self, service: str = "") -> AsyncGenerator[Transaction]:
@@ -127,16 +125,12 @@ class EventOperations:
         host = self._engine.host_of(service)
         work = Transaction(host.store.select)
         yield work
-        publisher = None
         if work.events:
             publisher = next(each for each in self._hosts() if each.host is host).publisher
-            for value in work.events:
-                publisher.check(value, Origin())
-        if work.statements:
+            made = publisher.publish_all(work.events, Origin(), statements=work.statements)
+            work.published += [event.name for event in made]
+        elif work.statements:
             host.apply(work.statements)
-        if publisher is not None:
-            names = [publisher.publish(value, Origin()).name for value in work.events]
-            work.published += names
         await host.durable()
 
     async def publish_json(self, topic: str, data: bytes | str) -> str:

@@ -13,13 +13,12 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from duetto.authoring.handler import Handler
-from duetto.errors import NotFound, StoreDamaged
+from duetto.errors import NotFound
 from duetto.model.definition import received
 from duetto.model.event import Event, Held, place_of
-from duetto.model.record import Ended, Moved
 from duetto.model.view import STATUSES, LineageNode, LineageView, RunRow
 from duetto.operations.log import logged
-from duetto.operations.rows import home_row, records_of
+from duetto.operations.rows import home_row, received_by
 from duetto.runtime.engine import Engine
 from duetto.runtime.events import START
 from duetto.runtime.reactions import Reactions
@@ -80,7 +79,7 @@ class _Finder:
                 cause = _cause(event)
                 return [cause] if cause else []
             case RunRow() as row:
-                return [*self._starter(row), *self._received(row.id)]
+                return [*self._starter(row), *received_by(self._engine.hosts, row.id)]
             case None:
                 return []
 
@@ -91,17 +90,6 @@ class _Finder:
             for event in self._log(topics=topics):
                 if run_id(row.workflow, event.name) == row.id:
                     yield event.name
-
-    def _received(self, id: str) -> list[str]:
-        try:
-            records = records_of(self._engine.hosts, id)
-        except StoreDamaged:
-            return []
-        return [
-            record.note
-            for _, record in records
-            if isinstance(record, Moved | Ended) and record.cause == "received"
-        ]
 
     # -- forwards
 
@@ -150,7 +138,7 @@ class _Finder:
                 for host in self._engine.hosts:
                     for row in host.store.runs(Query(workflow, limit=RECEIVERS_MAX)):
                         if row.home in host.participants:
-                            for name in self._received(row.id):
+                            for name in received_by(self._engine.hosts, row.id):
                                 found[name].append(row.id)
         return found
 

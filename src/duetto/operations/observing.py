@@ -12,11 +12,9 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from duetto.errors import StoreDamaged
 from duetto.model.event import Event, place_of
-from duetto.model.record import Ended, Moved
 from duetto.model.topology import Part, Seen, Topology
-from duetto.operations.rows import records_of
+from duetto.operations.rows import received_by
 from duetto.runtime.engine import Engine
 from duetto.runtime.events import MAILBOX, START, HostEvents
 from duetto.store import Query
@@ -74,20 +72,8 @@ def _received(engine: Engine) -> Iterator[Seen]:
         for host in engine.hosts:
             for row in host.store.runs(Query(workflow, limit=RUNS_MAX)):
                 if row.home in host.participants:
-                    for topic in _topics(engine, row.id):
-                        yield Seen("", topic, workflow)
-
-
-def _topics(engine: Engine, id: str) -> Iterator[str]:
-    try:
-        records = records_of(engine.hosts, id)
-    except StoreDamaged:
-        return
-    for _, record in records:
-        if isinstance(record, Moved | Ended) and record.cause == "received":
-            place = place_of(record.note)
-            if place is not None:
-                yield place.topic
+                    places = map(place_of, received_by(engine.hosts, row.id))
+                    yield from (Seen("", place.topic, workflow) for place in places if place)
 
 
 def as_seen(declared: Topology, found: Observed) -> Topology:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from duetto.errors import StoreDamaged
 from duetto.kernel import journal
-from duetto.model.record import Record
+from duetto.model.record import Ended, Moved, Record
 from duetto.model.view import RunRow
 from duetto.runtime.host import Host
 
@@ -19,6 +20,19 @@ def home_row(hosts: Sequence[Host], id: str) -> tuple[Host, RunRow] | None:
         if row is not None and row.home in host.participants:
             return host, row
     return None
+
+
+def received_by(hosts: Sequence[Host], id: str) -> list[str]:
+    """Return the names of the events that a run received; none where its records are damaged."""
+    try:
+        records = records_of(hosts, id)
+    except StoreDamaged:
+        return []
+    return [
+        record.note
+        for _, record in records
+        if isinstance(record, Moved | Ended) and record.cause == "received"
+    ]
 
 
 def records_of(hosts: Sequence[Host], id: str) -> list[tuple[int, Record]]:

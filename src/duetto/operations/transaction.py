@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
+from duetto.authoring.tables import Row, Select
 from duetto.store import Statement
 
 
 class Transaction:
     """What is to be done together. Nothing is until its block has ended."""
 
-    def __init__(self, select: Callable[[str, Sequence[object]], list[tuple[Any, ...]]]) -> None:
+    def __init__(self, select: Select) -> None:
         self._select = select
         self.statements: list[Statement] = []
         self.events: list[object] = []
         self.published: list[str] = []
         """The names of the events, once all of it is durable."""
 
-    def select(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    def select(self, sql: str, *values: object) -> list[Row]:
         """Return the rows of a query, of what is committed. Raises ValueRefused."""
         return self._select(sql, values)
 

@@ -15,14 +15,13 @@ import msgspec
 
 from duetto.broker import Arrival, Record, Topics, Wire
 from duetto.errors import DuettoError, NotAllowed
-from duetto.model.event import Event, Held, Origin
+from duetto.model.event import Event, Origin
 from duetto.observer import HandlerPaused
-from duetto.runtime.consumer import Consumer, reason_of, unknown_version
+from duetto.runtime.consumer import Consumer, unknown_version
 from duetto.runtime.desk import Desk
 from duetto.runtime.kinds import Kind
 from duetto.runtime.letters import HELD_MAX
-from duetto.runtime.publishing import Publisher
-from duetto.store import seal
+from duetto.runtime.publishing import Draft, Publisher
 
 ADOPT = "@adopt."
 """Begins the names of consumers that adopt."""
@@ -80,7 +79,7 @@ class Adopter(Consumer):
         try:
             return self._adopted(record, giver)
         except Exception as error:  # anybody's code makes an event of it
-            self._keep(record, giver, "dead", reason_of(error, self.desk.codec.error(error)))
+            self.bury(self._letter(record, giver), self.reason(error))
             return []
 
     def recover(self) -> None:
@@ -91,7 +90,7 @@ class Adopter(Consumer):
 
     def _adopted(self, record: Record, giver: str) -> list[str]:
         """Publish the events of a record that are new, all or none. Raises ValueRefused."""
-        found: list[tuple[str, Arrival, object]] = []
+        found: dict[str, tuple[Arrival, Draft]] = {}
         for arrival in self._wires[giver].read(record):
             if arrival.topic != self.kind.declared.foreign:
                 raise NotAllowed(
@@ -101,29 +100,24 @@ class Adopter(Consumer):
                     do="publish it to the topic of its type",
                 )
             if not self.kind.knows(arrival.version):
-                newer = Event("", self.kind.topic, 0, 0, "", arrival.version, 0, b"")
-                self._keep(record, giver, "delayed", unknown_version(newer))
+                reason = unknown_version(self.kind.topic, arrival.version)
+                self.postpone(self._letter(record, giver), reason)
                 return []
             name = _row(self.kind.topic, arrival)
-            if self.desk.row(name) is None and name not in {each[0] for each in found}:
+            if self.desk.row(name) is None and name not in found:
                 value = self.kind.from_json(arrival.data, arrival.version)
-                self.publisher.check(value, _origin(arrival))
-                found.append((name, arrival, value))
-        return [self._publish(*each) for each in found]
+                found[name] = arrival, self.publisher.draft(value, _origin(arrival))
+        return [self._publish(name, *each) for name, each in found.items()]
 
-    def _publish(self, row: str, arrival: Arrival, value: object) -> str:
-        self.desk.batch.state[row] = seal(encode(self.desk.clock.now_ms()))
-        return self.publisher.publish(value, _origin(arrival), foreign=arrival.id).name
+    def _publish(self, row: str, arrival: Arrival, draft: Draft) -> str:
+        self.desk.put(row, encode(self.desk.clock.now_ms()))
+        return self.publisher.write(draft, foreign=arrival.id).name
 
-    def _keep(self, record: Record, giver: str, state: str, reason: str) -> None:
-        """Keep a record as a row: the bytes that came, whatever they are."""
-        position, now = self.letters.next_position(), self.desk.clock.now_ms()
+    def _letter(self, record: Record, giver: str) -> Event:
+        """Return what stands for a record in a row: the bytes that came, whatever they are."""
+        seq, now = self.letters.last + 1, self.desk.clock.now_ms()  # that of its row
         topic, data = self.kind.topic, encode(record)
-        event = Event(giver, topic, 0, position, record.key, 0, now, data, foreign=record.id)
-        kept = "dead" if state == "dead" else "delayed"
-        self.letters.put(Held(position, event, kept, 0, 1, reason, since=now))
-        if kept == "dead":
-            self.note_letter(event, reason)
+        return Event(giver, topic, 0, seq, record.key, 0, now, data, foreign=record.id)
 
     def redrive(self, position: int, mended: bytes = b"") -> None:
         row = self.dead(position)
@@ -148,7 +142,6 @@ class Adopter(Consumer):
                 do="adopt its events one by one: `duetto events publish --cloudevent`; discard it",
             )
         if not arrivals:
-            self.publisher.check(value, Origin())
             self.publisher.publish(value, Origin(), foreign=event.foreign)
             return
         (arrival,) = arrivals
@@ -160,8 +153,7 @@ class Adopter(Consumer):
                 expected="an event that is not there yet",
                 do="discard the letter",
             )
-        self.publisher.check(value, _origin(arrival))
-        self._publish(row, arrival, value)
+        self._publish(row, arrival, self.publisher.draft(value, _origin(arrival)))
 
     def _readable(self, record: Record, giver: str) -> list[Arrival]:
         """Return the events of a record, none where they cannot be read."""
@@ -177,8 +169,7 @@ class Adopter(Consumer):
         self._looked_at = rows[-1][0] if len(rows) == FORGOTTEN_AT_ONCE_MAX else ""
         for name, data in rows:
             if instant_of(data) < before:
-                self.desk.batch.state[name] = None
-                self.desk.schedule()
+                self.desk.put(name, None)
 
 
 def _row(topic: str, arrival: Arrival) -> str:

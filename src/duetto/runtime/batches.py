@@ -154,7 +154,7 @@ class Batches(Reactions):
         for member in members:
             self._finish(member)
         for member in members:
-            if self.running.get(self._order(member.event)) is member:
+            if self.running.get(self._order(member)) is member:
                 self._next(member)
             else:
                 self.queued -= 1  # a later one of its key goes on
@@ -164,7 +164,7 @@ class Batches(Reactions):
         """Take events up one by one: which of them is bad is not known."""
         keys: dict[str, deque[tuple[Event, Lane]]] = {}
         for member in members:
-            order, lane = self._order(member.event), member.lane
+            order, lane = self._order(member), member.lane
             assert lane is not None, "what is held is never gathered"
             keys.setdefault(order, deque()).append((member.event, lane))
         for order, events in keys.items():

@@ -142,6 +142,22 @@ class Consumer:
             )
         return row
 
+    def bury(self, event: Event, reason: str) -> int:
+        """Make an event a dead letter that nobody tries again; return its position."""
+        position, now = self.letters.next_position(), self.desk.clock.now_ms()
+        self.letters.put(Held(position, event, "dead", 0, 1, reason, since=now))
+        self.note_letter(event, reason)
+        return position
+
+    def postpone(self, event: Event, reason: str) -> None:
+        """Let an event wait for a deploy."""
+        position, now = self.letters.next_position(), self.desk.clock.now_ms()
+        self.letters.put(Held(position, event, "delayed", reason=reason, since=now))
+
+    def reason(self, error: BaseException) -> str:
+        """Return an error in a line."""
+        return reason_of(error, self.desk.codec.error(error))
+
     def note_letter(self, event: Event, reason: str) -> None:
         """Tell of a dead letter once it is durable."""
         letter = LetterKept(self.name, event.name, reason)
@@ -151,9 +167,9 @@ class Consumer:
 def _tell_nobody() -> None: ...
 
 
-def unknown_version(event: Event) -> str:
+def unknown_version(topic: str, version: int) -> str:
     """Return why an event waits for a deploy (PROTOCOL, rule 30)."""
-    return f"version {event.version} of {event.topic} is newer than is known here"
+    return f"version {version} of {topic} is newer than is known here"
 
 
 def reason_of(error: BaseException, told: Error) -> str:

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from duetto.kernel.windows import folded
 from duetto.runtime.desk import Desk
-from duetto.store import seal
 
 Place = tuple[int, str]
 """The start of a window, in ms since the epoch, and its key."""
@@ -81,16 +80,16 @@ class Contributions:
 
     def put(self, place: Place, id: str, given: Contribution) -> None:
         """Write a contribution; a window of which nothing was made yet is open from now on."""
-        self._put(self._prefix(place) + id, encode(given))
-        self._put(self._id_name(place[1], id), encode(place[0]))
+        self._desk.put(self._prefix(place) + id, encode(given))
+        self._desk.put(self._id_name(place[1], id), encode(place[0]))
         if place not in self.open and place not in self._shown:
             self.open[place] = None
-            self._put(f"open/{self._name}/{_spelled(place)}", b"\x01")
+            self._desk.put(f"open/{self._name}/{_spelled(place)}", b"\x01")
 
     def remove(self, place: Place, id: str) -> None:
         """Write that a contribution is gone."""
-        self._put(self._prefix(place) + id, None)
-        self._put(self._id_name(place[1], id), None)
+        self._desk.put(self._prefix(place) + id, None)
+        self._desk.put(self._id_name(place[1], id), None)
 
     # -- what was made
 
@@ -101,12 +100,12 @@ class Contributions:
 
     def show(self, place: Place, made: Result) -> None:
         """Write what was made of a window; it is open no more."""
-        self._put(f"result/{self._name}/{_spelled(place)}", encode(made))
+        self._desk.put(f"result/{self._name}/{_spelled(place)}", encode(made))
         self._shown.pop(place, None)
         self._shown[place] = made.at
         if place in self.open:
             del self.open[place]
-            self._put(f"open/{self._name}/{_spelled(place)}", None)
+            self._desk.put(f"open/{self._name}/{_spelled(place)}", None)
 
     def results(self) -> Iterator[tuple[Place, Result]]:
         """Yield what was made of each window, by start and key."""
@@ -126,7 +125,7 @@ class Contributions:
             assert result is not None, "it was shown"
             for name, _ in self._desk.rows(prefix):
                 self.remove(place, name.removeprefix(prefix))
-            self._put(
+            self._desk.put(
                 f"result/{self._name}/{_spelled(place)}", encode(replace(result, closed=True))
             )
             del self._shown[place]
@@ -139,10 +138,6 @@ class Contributions:
 
     def _id_name(self, key: str, id: str) -> str:
         return f"id/{self._name}/{_key(key)}/{id}"
-
-    def _put(self, name: str, data: bytes | None) -> None:
-        self._desk.batch.state[name] = None if data is None else seal(data)
-        self._desk.schedule()
 
 
 def _key(key: str) -> str:

@@ -7,7 +7,7 @@ waited for it: calls of tasks, messages, answers, acknowledgements.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from duetto.broker import Acknowledge
 from duetto.clock import Clock
@@ -144,6 +144,11 @@ class Desk:
                     found[name] = unseal(sealed)
         return sorted(found.items())
 
+    def put(self, name: str, data: bytes | None) -> None:
+        """Write a small row, or that it is gone, with what else is committed."""
+        self.batch.state[name] = None if data is None else seal(data)
+        self.schedule()
+
     def submit(self, attempts: Iterable[Attempt | Reaction]) -> None:
         """Hand attempts to whoever runs them."""
         raise NotImplementedError
@@ -198,7 +203,7 @@ class Desk:
             self.scheduled = True
             self.loop.call_soon(self.flush)
 
-    def apply(self, statements: list[Statement]) -> None:
+    def apply(self, statements: Sequence[Statement]) -> None:
         """Change tables of services with what else is committed. Raises ValueRefused."""
         self.store.apply(self.batch, statements)
         self.schedule()

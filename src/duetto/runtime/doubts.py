@@ -14,7 +14,6 @@ import msgspec
 
 from duetto.runtime.desk import Desk
 from duetto.runtime.reaction import Reaction
-from duetto.store import seal
 
 DEATHS, MARKS = "deaths", "mark/"
 
@@ -111,8 +110,7 @@ class Doubts:
                 self._marks[name] = count
             elif self._marks.pop(name, None) is None:
                 return
-        self._desk.batch.state[name] = seal(msgspec.msgpack.encode(count)) if count else None
-        self._desk.schedule()
+        self._desk.put(name, msgspec.msgpack.encode(count) if count else None)
 
     def _name(self, reaction: Reaction) -> str:
         return f"{MARKS}{reaction.handle.name}/{reaction.name}"

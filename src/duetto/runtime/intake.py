@@ -7,8 +7,8 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from duetto.errors import DuettoError
-from duetto.model.event import Event, Held
-from duetto.runtime.consumer import Consumer, reason_of, unknown_version
+from duetto.model.event import Event
+from duetto.runtime.consumer import Consumer, unknown_version
 from duetto.runtime.desk import Desk
 from duetto.runtime.kinds import Kind
 from duetto.runtime.publishing import Publisher
@@ -47,17 +47,12 @@ class Intake(Consumer):
 
     def _take(self, event: Event) -> None:
         if not self.kind.knows(event.version):
-            position, now = self.letters.next_position(), self.desk.clock.now_ms()
-            reason = unknown_version(event)
-            self.letters.put(Held(position, event, "delayed", reason=reason, since=now))
+            self.postpone(event, unknown_version(event.topic, event.version))
             return
         try:
             self.taker.take(event)
         except DuettoError as error:
-            reason, now = reason_of(error, self.desk.codec.error(error)), self.desk.clock.now_ms()
-            position = self.letters.next_position()
-            self.letters.put(Held(position, event, "dead", 0, 1, reason, since=now))
-            self.note_letter(event, reason)
+            self.bury(event, self.reason(error))
 
     def redrive(self, position: int, mended: bytes = b"") -> None:
         row = self.dead(position)

@@ -13,7 +13,6 @@ import msgspec
 from duetto.model.event import Event
 from duetto.runtime.desk import Desk
 from duetto.runtime.lane import Lane, LaneKey
-from duetto.store import seal
 
 Mark = tuple[int, list[int], int | None]
 """All up to a seq is done with, and what is listed above it; and the lane's `mark`."""
@@ -78,8 +77,7 @@ class Lanes:
                 lane.done.discard(lane.watermark)
         source, topic, number = lane.key
         name = f"{self._prefix}{source}/{topic}/{number}"
-        self._desk.batch.state[name] = seal(encode((lane.watermark, sorted(lane.done), lane.mark)))
-        self._desk.schedule()
+        self._desk.put(name, encode((lane.watermark, sorted(lane.done), lane.mark)))
 
     def skip_to(self, lane: Lane, seq: int) -> None:
         """Go on behind events that nobody has any more."""

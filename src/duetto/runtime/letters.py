@@ -12,7 +12,6 @@ import msgspec
 
 from duetto.model.event import Held
 from duetto.runtime.desk import Desk
-from duetto.store import seal
 
 HELD_MAX = 10_000
 """Rows of one consumer; at the limit it takes no more, whatever their keys (PROTOCOL, rule 33)."""
@@ -30,7 +29,8 @@ class Letters:
         self._keys: dict[str, list[int]] = {}
         for _, data in desk.store.log.state(self._prefix):
             self._remember(decode(data))
-        self._last = max(self._rows, default=0)
+        self.last = max(self._rows, default=0)
+        """The last position that was given."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -56,14 +56,13 @@ class Letters:
 
     def next_position(self) -> int:
         """Return a position behind all that there are."""
-        self._last += 1
-        return self._last
+        self.last += 1
+        return self.last
 
     def put(self, row: Held) -> None:
         """Write a row, new or changed."""
         self._remember(row)
-        self._desk.batch.state[self._name(row.position)] = seal(encode(row))
-        self._desk.schedule()
+        self._desk.put(self._name(row.position), encode(row))
 
     def remove(self, row: Held) -> None:
         """Write that a row is gone."""
@@ -73,8 +72,7 @@ class Letters:
         positions.remove(row.position)
         if not positions:
             del self._keys[row.event.key]
-        self._desk.batch.state[self._name(row.position)] = None
-        self._desk.schedule()
+        self._desk.put(self._name(row.position), None)
 
     def _remember(self, row: Held) -> None:
         if row.position not in self._rows:

@@ -21,7 +21,6 @@ from duetto.runtime.cause import Cause
 from duetto.runtime.desk import Desk
 from duetto.runtime.kinds import Kind
 from duetto.runtime.tokens import Tokens
-from duetto.store import seal
 
 
 class Mail(Struct, frozen=True, array_like=True):
@@ -97,8 +96,7 @@ class Mailbox:
         self._last += 1
         mail = Mail(self._last, event, self.desk.clock.now_ms())
         self._remember(mail)
-        self.desk.batch.state[self._name(mail)] = seal(encode(mail))
-        self.desk.schedule()
+        self.desk.put(self._name(mail), encode(mail))
         if self._to_all:
             self._give_all(event)
 
@@ -188,8 +186,7 @@ class Mailbox:
         del positions[mail.position]
         if not positions:
             del self._keys[mail.event.key]
-        self.desk.batch.state[self._name(mail)] = None
-        self.desk.schedule()
+        self.desk.put(self._name(mail), None)
 
     def _name(self, mail: Mail) -> str:
         return f"{self._prefix}{mail.position:015}"

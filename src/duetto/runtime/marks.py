@@ -16,7 +16,6 @@ from duetto.model.event import END, Event
 from duetto.runtime.desk import Desk
 from duetto.runtime.kinds import Kinds
 from duetto.runtime.watermarks import Makers
-from duetto.store import seal
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(int).decode
@@ -125,6 +124,6 @@ class Marks:
         """Write down that a watermark is in lanes, in the commit that has it there."""
         for lane in lanes:
             count = self._counts[topic, lane] = self.count(topic, lane) + 1
-            self._desk.batch.state[f"marks/{topic}/{lane}"] = seal(encode(count))
+            self._desk.put(f"marks/{topic}/{lane}", encode(count))
         self._told[topic] = watermark
-        self._desk.batch.state[f"told/{topic}"] = seal(encode(watermark))
+        self._desk.put(f"told/{topic}", encode(watermark))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 
 from duetto.errors import LimitExceeded, ValueRefused
 from duetto.model.event import BEGINNING, END, HOPS_MAX, Event, Origin, lane_of, origin_of
@@ -13,7 +13,7 @@ from duetto.runtime.desk import Desk
 from duetto.runtime.kinds import Kind, Kinds
 from duetto.runtime.marks import Marks
 from duetto.runtime.watermarks import Makers
-from duetto.store import seal
+from duetto.store import Statement, seal
 
 Hear = Callable[[Event], None]
 encode = msgspec.msgpack.Encoder().encode
@@ -51,6 +51,16 @@ def origin_of_all(events: Sequence[Event]) -> Origin:
     )
 
 
+class Draft(Struct, frozen=True, eq=False):
+    """An event that has been checked, and has no place in a lane yet."""
+
+    kind: Kind
+    key: str
+    data: bytes
+    time: int | None
+    origin: Origin
+
+
 class Publisher:
     """The outbox of one store: the log itself (PROTOCOL, rule 25)."""
 
@@ -68,13 +78,38 @@ class Publisher:
     def publish(self, value: object, origin: Origin, *, by: str = "", foreign: str = "") -> Event:
         """Write an event into the next commit; `by` is the handler or workflow that publishes it.
 
-        Raises ValueRefused, or LimitExceeded."""
+        Raises ValueRefused, or LimitExceeded.
+        """
+        return self.write(self.draft(value, origin), by=by, foreign=foreign)
+
+    def publish_all(
+        self,
+        values: Iterable[object],
+        origin: Origin,
+        *,
+        by: str = "",
+        statements: Sequence[Statement] = (),
+    ) -> list[Event]:
+        """Write events, and changes of tables of a service, into the next commit: all or nothing.
+
+        Raises as `publish` does, and ValueRefused for what the database refuses.
+        """
+        drafts = [self.draft(value, origin) for value in values]
+        if statements:
+            self.desk.apply(statements)
+        return [self.write(draft, by=by) for draft in drafts]
+
+    def draft(self, value: object, origin: Origin) -> Draft:
+        """Return an event as it can be written. Raises as `publish` does."""
         check_hops(origin)
-        desk, kind = self.desk, self.kinds.of(value)
+        kind = self.kinds.of(value)
         key, data = kind.pack(value)
-        topic, now = kind.topic, desk.clock.now_ms()
-        lane = self._lane(key, kind)
-        time = self._time_of(kind, value, origin)
+        return Draft(kind, key, data, self._time_of(kind, value, origin), origin)
+
+    def write(self, draft: Draft, *, by: str = "", foreign: str = "") -> Event:
+        """Write an event into the next commit."""
+        kind, key, origin, time = draft.kind, draft.key, draft.origin, draft.time
+        topic, lane = kind.topic, self._lane(key, kind)
         stamp, mark = self._times(topic, lane, time, origin)
         event = Event(
             self.source,
@@ -83,8 +118,8 @@ class Publisher:
             self.heads.get((topic, lane), 0) + 1,
             key,
             kind.declared.version,
-            now,
-            data,
+            self.desk.clock.now_ms(),
+            draft.data,
             origin.correlation,
             origin.causation,
             origin.hops,
@@ -102,18 +137,14 @@ class Publisher:
             self._mark(topic, idle, watermark)
         return event
 
-    def check(self, value: object, origin: Origin) -> None:
-        """Raise what `publish` would."""
-        check_hops(origin)
-        kind = self.kinds.of(value)
-        kind.pack(value)
-        self._time_of(kind, value, origin)
-
     def _time_of(self, kind: Kind, value: object, origin: Origin) -> int | None:
         """Return when an event happened. Raises ValueRefused where it is the first to say so, and
         that is still to come: it would move its lane so far that all until then was late."""
-        time, now = kind.time_of(value), self.desk.clock.now_ms()
-        if time is not None and time > now + AHEAD_MS_MAX and origin.stamp is None:
+        time = kind.time_of(value)
+        if time is None or origin.stamp is not None:
+            return time
+        now = self.desk.clock.now_ms()
+        if time > now + AHEAD_MS_MAX:
             raise ValueRefused(
                 f"An event {kind.topic} says that it happened in the future.",
                 found=f"{time} ms since the epoch, which is {(time - now) / 1000:,.0f} s from now",
@@ -212,4 +243,4 @@ class Publisher:
         )
 
 
-__all__ = ["Origin", "Publisher", "check_hops", "origin_of", "origin_of_all"]
+__all__ = ["Draft", "Origin", "Publisher", "check_hops", "origin_of", "origin_of_all"]

@@ -34,8 +34,7 @@ class Reaction(Struct, eq=False):
     @property
     def name(self) -> str:
         """What names the event, and which time it is that it is handled."""
-        held = self.held
-        return f"{self.event.name}!{held.replay}" if held and held.replay else self.event.name
+        return self.held.name if self.held is not None else self.event.name
 
     @property
     def context(self) -> TaskContext:

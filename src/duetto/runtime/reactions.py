@@ -118,9 +118,9 @@ class Reactions(Consumer):
     def _begin(self, event: Event, lane: Lane | None, held: Held | None) -> None:
         """Call the body, once what was written until now is durable."""
         reaction = Reaction(self.handle, event, lane, held, self._ended)
-        self.running[self._order(event, held)] = reaction
+        self.running[self._order(reaction)] = reaction
         if not self.kinds.topic(event.topic).knows(event.version):
-            self._keep(reaction, "delayed", reason=unknown_version(event))
+            self._keep(reaction, "delayed", reason=unknown_version(event.topic, event.version))
             return
         try:
             live = self.kinds.load(event, held.mended if held is not None else b"")
@@ -138,10 +138,8 @@ class Reactions(Consumer):
         """Make an event that kills its process a dead letter."""
         self._keep(reaction, "dead", reason=reason, attempts=reaction.attempt)
 
-    def _order(self, event: Event, held: Held | None = None) -> str:
-        if self.handler.ordered and event.key:
-            return event.key
-        return f"{event.name}!{held.replay}" if held is not None and held.replay else event.name
+    def _order(self, what: Reaction | Held) -> str:
+        return what.event.key if self.handler.ordered and what.event.key else what.name
 
     # -- ending
 
@@ -166,7 +164,7 @@ class Reactions(Consumer):
             return
         now = self.desk.clock.now_ms()
         due = now + retry.delay_ms_after(attempt, self.desk.clock.random())
-        reason = reason_of(error, self.desk.codec.error(error))
+        reason = self.reason(error)
         self._keep(reaction, "delayed", reason=reason, due=due, attempts=attempt)
         failed = EventFailed(self.name, reaction.event.name, attempt, reason, due)
         self.desk.after_commit(lambda: self.desk.observer.note(failed))
@@ -176,12 +174,8 @@ class Reactions(Consumer):
         values, held, origin = self.handler.published(result), reaction.held, self._origin(reaction)
         if held is not None and held.silent:
             values = []  # whoever listens has had it (PROTOCOL, rule 38)
-        for value in values:
-            self.publisher.check(value, origin)
-        if reaction.asked is not None and reaction.asked.statements:
-            self.desk.apply(reaction.asked.statements)
-        for value in values:
-            self.publisher.publish(value, origin, by=self.name)
+        statements = reaction.asked.statements if reaction.asked is not None else None
+        self.publisher.publish_all(values, origin, by=self.name, statements=statements or ())
 
     def _origin(self, reaction: Reaction) -> Origin:
         # Where an event says nothing of time, when it came first is not known any more.
@@ -231,7 +225,7 @@ class Reactions(Consumer):
         )
         self.letters.put(row)
         self._finish(reaction)
-        self.running.pop(self._order(event, held), None)
+        self.running.pop(self._order(reaction), None)
         self.queued -= 1
         for behind, lane in self.waiting.pop(event.key, ()):
             self.queued -= 1
@@ -246,7 +240,7 @@ class Reactions(Consumer):
     def _next(self, reaction: Reaction) -> None:
         """Go on with what comes behind an event that is done with."""
         event = reaction.event
-        order = self._order(event, reaction.held)
+        order = self._order(reaction)
         self.running.pop(order, None)
         self.queued -= 1
         if self.handler.ordered and event.key:
@@ -290,7 +284,7 @@ class Reactions(Consumer):
     def due(self, position: int) -> None:
         """A row's time has come."""
         row = self.letters.get(position)
-        if row is None or row.state != "delayed" or self._order(row.event, row) in self.running:
+        if row is None or row.state != "delayed" or self._order(row) in self.running:
             return
         self._take_row(row)
 
@@ -304,7 +298,7 @@ class Reactions(Consumer):
                 row = replace(row, state="ready")  # the row as it is from now on
                 self.letters.put(row)
             is_first = self.letters.first(row.event.key) is row or not self.handler.ordered
-            if (is_first or not row.event.key) and self._order(row.event, row) not in self.running:
+            if (is_first or not row.event.key) and self._order(row) not in self.running:
                 self._take_row(row)
         self.read_on()
         self._refill()
@@ -377,6 +371,6 @@ class Reactions(Consumer):
     def _go_on(self, row: Held) -> None:
         key = row.event.key if self.handler.ordered else ""
         is_first = not key or self.letters.first(key) is row
-        if is_first and self._order(row.event, row) not in self.running:
+        if is_first and self._order(row) not in self.running:
             self._take_row(row)
         self._refill()

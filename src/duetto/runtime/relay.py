@@ -13,12 +13,11 @@ import msgspec
 
 from duetto.broker import Record, Topics, Wire, check_record
 from duetto.errors import NotAllowed
-from duetto.model.event import Event, Held
+from duetto.model.event import Event
 from duetto.runtime.adoption import CARRIED_AT_ONCE_MAX, room_for_letters
-from duetto.runtime.consumer import REASON_MAX, Consumer, reason_of
+from duetto.runtime.consumer import REASON_MAX, Consumer
 from duetto.runtime.desk import Desk
 from duetto.runtime.publishing import Publisher
-from duetto.store import seal
 
 RELAY = "@relay."
 """Begins the names of relays."""
@@ -68,10 +67,9 @@ class Relay(Consumer):
             # page that is sent again must not leave them twice.
             self.carried += len(records)
             for event, reason in [*self._missing(lane, page[0]), *refused]:
-                self._keep(event, reason)
+                self.bury(event, reason)
             self._sent[lane] = page[-1].seq
-            self.desk.batch.state[f"sent/{self.topic}/{lane}"] = seal(encode(page[-1].seq))
-            self.desk.schedule()
+            self.desk.put(f"sent/{self.topic}/{lane}", encode(page[-1].seq))
 
     def _records(
         self, page: Sequence[Event], bytes_max: int
@@ -85,7 +83,7 @@ class Relay(Consumer):
                 record = self.wire.record(event)
                 check_record(record, bytes_max)
             except Exception as error:  # anybody's code makes JSON of it
-                refused.append((event, reason_of(error, self.desk.codec.error(error))))
+                refused.append((event, self.reason(error)))
             else:
                 records.append(record)
         return records, refused
@@ -101,11 +99,6 @@ class Relay(Consumer):
         )
         empty = Event(first.source, self.topic, lane, sent + 1, "", first.version, first.at, b"")
         return [(empty, reason[:REASON_MAX])]
-
-    def _keep(self, event: Event, reason: str) -> None:
-        position, now = self.letters.next_position(), self.desk.clock.now_ms()
-        self.letters.put(Held(position, event, "dead", 0, 1, reason, since=now))
-        self.note_letter(event, reason)
 
     def redrive(self, position: int, mended: bytes = b"") -> None:
         row = self.dead(position)

@@ -16,7 +16,6 @@ from duetto.errors import NotAllowed
 from duetto.model.event import Event, Held
 from duetto.runtime.desk import Desk
 from duetto.runtime.lane import LaneKey
-from duetto.store import seal
 
 Read = Callable[[LaneKey, int, int], list[Event] | None]
 """Read the first events of a lane after a seq, so many; None where its source is elsewhere."""
@@ -125,8 +124,7 @@ class Replays:
 
     def _put(self, replay: Replay) -> None:
         self._replay = replay
-        self._desk.batch.state[self._name] = seal(encode(replay))
-        self._desk.schedule()
+        self._desk.put(self._name, encode(replay))
 
 
 def _read_nothing(lane: LaneKey, after: int, limit: int) -> list[Event] | None:

@@ -17,8 +17,8 @@ from duetto.authoring.event import key_text
 from duetto.authoring.window import Window, WindowFunction
 from duetto.errors import ConfigurationError, DuettoError, ValueRefused
 from duetto.kernel.windows import Said, changed
-from duetto.model.event import Event, Held
-from duetto.runtime.consumer import Consumer, reason_of
+from duetto.model.event import Event
+from duetto.runtime.consumer import Consumer
 from duetto.runtime.contributions import Contribution, Contributions, Place, Result
 from duetto.runtime.desk import Desk
 from duetto.runtime.kinds import Kinds
@@ -77,7 +77,7 @@ class Windows(Consumer):
             if not event.is_mark:
                 self._take(event)
         except DuettoError as error:
-            self._bury(event, error)
+            self.bury(event, self.reason(error))
         self.finish(lane, event)
         self._show_due()
 
@@ -172,13 +172,6 @@ class Windows(Consumer):
         if failed:
             raise failed[0]
 
-    def _bury(self, event: Event, error: DuettoError) -> int:
-        reason, now = reason_of(error, self.desk.codec.error(error)), self.desk.clock.now_ms()
-        position = self.letters.next_position()
-        self.letters.put(Held(position, event, "dead", 0, 1, reason, since=now))
-        self.note_letter(event, reason)
-        return position
-
     def redrive(self, position: int, mended: bytes = b"") -> None:
         row = self.dead(position)
         if row.event.is_mark:
@@ -236,7 +229,7 @@ class Windows(Consumer):
                 self._show(place, Origin())
             except DuettoError as error:
                 if place not in self._failed:
-                    self._failed[place] = self._bury(self._named(place), error)
+                    self._failed[place] = self.bury(self._named(place), self.reason(error))
             else:
                 self._forgive(place)
         if self._due:

@@ -37,11 +37,6 @@ Taking = tuple[str, str]
 """A consumer, and the name of an event; of a replay, `name!number`."""
 
 
-def named(row: Held) -> str:
-    """Return what a row is about, in a taking."""
-    return f"{row.event.name}!{row.replay}" if row.replay else row.event.name
-
-
 def event_named(name: str) -> str:
     """Return the name of the event of a taking."""
     return name.partition("!")[0]
@@ -108,7 +103,7 @@ class Book:
     def row(self, consumer: str, name: str) -> Held | None:
         """Return the row by which an event is held."""
         for letter, row in self.held.items():
-            if letter.handler == consumer and named(row) == name:
+            if letter.handler == consumer and row.name == name:
                 return row
         return None
 
@@ -154,7 +149,7 @@ class Book:
         if (given := self.data(handler, name)) != body.fact:
             raise Wrong(8, f"{handler} handles {body.fact}, in place of {given}")
         for row in self.ahead(handler, name):
-            raise Wrong(6, f"{handler} handles {name} before {named(row)}, of its key")
+            raise Wrong(6, f"{handler} handles {name} before {row.name}, of its key")
         for each in self.earlier(handler, known):
             if (handler, each.event.name) not in self.over:
                 raise Wrong(6, f"{handler} handles {name} before {each.event.name}, of its key")
@@ -211,7 +206,7 @@ class Book:
             if before is not None and before.spans:
                 raise Wrong(8, f"{replay} begins, and {before} is not done")
             for row in self._put_at_once(batch, handler, replay):
-                self.replayed.add((handler, named(row)))
+                self.replayed.add((handler, row.name))
             for span in replay.spans:
                 for known in self.lanes[span.topic, span.number][: span.last]:
                     asked = replay.picked.key in ("", known.event.key)
@@ -275,7 +270,7 @@ class Book:
                 gone.append((letter, before))
                 continue
             row = held_of(unseal(sealed))
-            taking = (handler, named(row))
+            taking = (handler, row.name)
             if before is None and row.replay:
                 self._hold_replayed(taking)
             elif before is None and taking not in news:
@@ -296,7 +291,7 @@ class Book:
         for letter, row in gone:
             if row is None:
                 continue  # it came and went in one commit
-            taking = (letter.handler, named(row))
+            taking = (letter.handler, row.name)
             if row.state == "dead" and self._is_taken_in_place(letter):
                 self._end(taking, "handled")
             elif row.state == "dead":
@@ -328,7 +323,7 @@ class Book:
 
     def _hold_replayed(self, taking: Taking) -> None:
         """A row of a replay is asked for, and is put once."""
-        rows = [(letter.handler, named(row)) for letter, row in self.held.items()]
+        rows = [(letter.handler, row.name) for letter, row in self.held.items()]
         if taking not in self.replayed:
             raise Wrong(8, f"{taking} is kept, and nobody asked for it once more")
         if taking in self.over or taking in rows:
@@ -336,7 +331,7 @@ class Book:
 
     def _changed(self, letter: Letter, before: Held | None, row: Held) -> None:
         """Hold a row against its cause."""
-        taking = (letter.handler, named(row))
+        taking = (letter.handler, row.name)
         revived = before is not None and before.state == "dead" and row.state != "dead"
         if revived and letter not in self.world.operator.redriven:
             raise Wrong(8, f"{taking} was dead, is {row.state}, and nobody redrove it")
@@ -438,7 +433,7 @@ class Book:
 
     def all_taken(self) -> None:
         """Every event is over or held, for all who listen and have room. Raises Wrong."""
-        rows = {(letter.handler, named(row)) for letter, row in self.held.items()}
+        rows = {(letter.handler, row.name) for letter, row in self.held.items()}
         for taking in self.replayed:
             if taking not in self.over and taking not in rows and not self.is_paused(taking[0]):
                 raise Wrong(8, f"{taking} was to be handled once more, and is not")

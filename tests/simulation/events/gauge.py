@@ -15,7 +15,7 @@ from duetto.store import Batch, unseal
 from duetto.testing.simulation.events import EventWorld
 from duetto.testing.simulation.events.kinds import Fact
 from duetto.testing.simulation.events.scenario import Windowing
-from tests.simulation.events.book import Book, Known, LaneKey, event_of, mark_of, named
+from tests.simulation.events.book import Book, Known, LaneKey, event_of, mark_of
 from tests.simulation.reference import Wrong
 
 SIZE_MS = 10_000
@@ -99,7 +99,7 @@ class Gauge:
     def _is_tried(self, handler: str, name: str) -> bool:
         """Return whether an event goes on by itself: what an operator redrives is a correction."""
         for letter, row in self.book.held.items():
-            if letter.handler == handler and named(row) == name:
+            if letter.handler == handler and row.name == name:
                 is_redriven = letter in self.world.operator.redriven
                 return row.state in ("ready", "delayed") and not is_redriven
         return True
