@@ -144,7 +144,10 @@ class Facts:
             case CancelCame(path):
                 self._tombs.setdefault((store, path), order)
             case CommandEnded(undo=False):
-                if not record.unknown:
+                # A skip that is sent to its service is a result there once that has taken it; what
+                # did begin there goes on, and keeps its own (decision 7).
+                is_sent_on = any(isinstance(each.body, Command) for each in record.sent)
+                if not record.unknown and not is_sent_on:
                     self._key(order, record.path, record.step, failed=False)
                 gave_up = record.parks or isinstance(record.outcome, Stopped)
                 if record.sent and not gave_up:
