@@ -24,7 +24,7 @@ from duetto.model.definition import (
 from duetto.model.effect import Begin, Effect, Input, Report, TaskCompleted, Transition
 from duetto.model.expression import Const, Expr, Name
 from duetto.model.placement import Placement, orchestration
-from duetto.model.token import Outcome, Token, Value
+from duetto.model.token import Outcome, Token, Value, kept
 
 NOW = 1_000_000
 
@@ -55,7 +55,7 @@ def linked(definition: Definition, *callees: Definition) -> Program:
 
 def value(live: Any) -> Value:
     """Return a value by its own type."""
-    return Value(-1, CODEC.dynamic.encode(live), live)
+    return kept(-1, CODEC.dynamic.encode(live), live)
 
 
 def task(

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from duetto.kernel import advance as advancing
-from duetto.kernel.fold import RunState
+from duetto.kernel.fold import RunState, Table
 from duetto.kernel.walk import Walk
 from duetto.model.definition import Task
 from duetto.model.effect import Begin
@@ -158,13 +158,12 @@ class Forgetful(set[str]):
     def add(self, element: str) -> None: ...
 
 
-@GUARDS.around(RunState, "__getattr__", rule="16")
-def tombstone(original: Any, run: RunState, name: str) -> Any:
+@GUARDS.around(Table, "__get__", rule="16")
+def tombstone(original: Any, table: Table[Any], run: RunState, owner: type) -> Any:
     """That a path was cancelled is forgotten where its token is not."""
-    made = original(run, name)
-    if name == "tombs":
-        made = run.tombs = Forgetful()
-    return made
+    if table.name == "tombs":
+        return run.made.setdefault("tombs", Forgetful())
+    return original(table, run, owner)
 
 
 @GUARDS.around(Host, "cancel", rule="16")

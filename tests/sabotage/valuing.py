@@ -9,7 +9,7 @@ from duetto.kernel import fork
 from duetto.kernel.program import FORKED, Program, refuse_big
 from duetto.kernel.purity import is_pure
 from duetto.kernel.walk import Walk
-from duetto.model.token import Value
+from duetto.model.token import Value, kept
 from tests.sabotage.switching import Guards, instead
 
 GUARDS = Guards()
@@ -61,7 +61,7 @@ def decoded_again(original: Any, program: Any, live: Any, *kind: int) -> Value:
     walked: bool = stored.type == FORKED or (
         stored.type >= 0 and program.definition.types[stored.type].name == "items"
     )
-    return stored if walked else Value(stored.type, stored.data, live)
+    return stored if walked else kept(stored.type, stored.data, live)
 
 
 @GUARDS.everywhere(is_pure, rule="19", kinds=("chance",))

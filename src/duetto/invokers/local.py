@@ -87,7 +87,7 @@ class LocalInvoker(Generic[Call]):
         clean = copy_context()
         worker = asyncio.current_task()
         assert worker is not None, "a worker is a task of the loop"
-        queue, busy = self._queue, self._busy
+        queue, busy, ended = self._queue, self._busy, self._ended
         while True:
             while queue and not self._closing:
                 invocation = queue.popleft()
@@ -106,11 +106,11 @@ class LocalInvoker(Generic[Call]):
                 # Whatever a body raises is the outcome of its attempt; no body ends the process.
                 except (Exception, SystemExit) as raised:
                     error = raised
+                took = invocation.took = (perf_counter_ns() - started) // 1000
                 busy.pop(worker, None)
-                invocation.took = (perf_counter_ns() - started) // 1000
-                if invocation.took > BLOCKED_US and turn == self._turn and self._blocked:
-                    self._blocked(invocation, invocation.took // 1000)
-                self._ended(invocation, result, error)
+                if took > BLOCKED_US and turn == self._turn and self._blocked:
+                    self._blocked(invocation, took // 1000)
+                ended(invocation, result, error)
                 if self._quiet is not None:
                     self._note_quiet()
                 if copy_context() != clean:

@@ -13,7 +13,7 @@ from duetto.errors import DefinitionError, LimitExceeded, NotAllowed, NotFound
 from duetto.kernel.fork import fork, interrupt_children, join, reported
 from duetto.kernel.program import Linked, Program, assigned
 from duetto.kernel.scopes import fail, follow, follow_into, leave, unwind
-from duetto.kernel.straight import ON_TASK, straight
+from duetto.kernel.straight import ON_TASK, begin, straight
 from duetto.kernel.walk import Walk, wake_at, walk_of
 from duetto.model.definition import (
     Assign,
@@ -81,10 +81,13 @@ def advance(
     `now` is ms since the epoch. An input that the token does not wait for changes nothing but its
     time; a workflow's own errors are part of the transition and never leave this function.
     """
+    transition = None
     if type(input) is TaskCompleted:
         transition = straight(program, placement, token, input.result)
-        if transition is not None:
-            return transition
+    elif type(input) is Begin:
+        transition = begin(program, placement, token)
+    if transition is not None:
+        return transition
     walk = walk_of(program, placement, token, now)
     try:
         _take(walk, input)

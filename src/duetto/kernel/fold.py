@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, assert_never
+from typing import Any, Generic, TypeVar, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -41,6 +41,8 @@ from duetto.model.token import (
     parent_of,
 )
 
+T = TypeVar("T")
+
 
 class Key(Struct, frozen=True):
     """How a task ended at its service: what answers a duplicate, and what undoes it. What `parks`
@@ -71,69 +73,58 @@ RESUMED = "resumed"
 NO_ROWS: Mapping[Any, Any] = MappingProxyType({})
 
 
+class Table(Generic[T]):
+    """A table of a run, made at its first use: most runs need none, and a hundred thousand are
+    open. It is no `__getattr__`, which would make all other attributes slow."""
+
+    def __init__(self, kind: Callable[[], T]) -> None:
+        self.kind = kind
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, run: RunState, _: type) -> T:
+        found = run.made.get(self.name)
+        if found is None:
+            found = run.made[self.name] = self.kind()
+        return found
+
+
 class RunState:
     """What one store knows of one open run. Everything in it is folded from the journal."""
 
-    __slots__ = (
-        "away",
-        "commands",
-        "cut_off",
-        "deaths",
-        "digest",
-        "home",
-        "hops",
-        "id",
-        "keys",
-        "made",
-        "progress",
-        "reports",
-        "resumed",
-        "rid",
-        "sent",
-        "tokens",
-        "tombs",
-    )
+    __slots__ = ("digest", "home", "id", "made", "rid", "tokens")
 
-    tokens: dict[str, Token]
-    reports: dict[str, dict[int, Outcome]]
-    away: dict[str, Trail]
-    hops: dict[str, int]
-    tombs: set[str]
-    keys: dict[CommandKey, Key]
-    commands: dict[CommandKey, Message]
-    sent: dict[str, Message]
-    progress: dict[str, Value]
-    cut_off: set[tuple[str, int]]
+    reports = Table(dict[str, dict[int, Outcome]])
+    away = Table(dict[str, Trail])
+    hops = Table(dict[str, int])
+    tombs = Table(set[str])
+    keys = Table(dict[CommandKey, Key])
+    commands = Table(dict[CommandKey, Message])
+    sent = Table(dict[str, Message])
+    progress = Table(dict[str, Value])
+    cut_off = Table(set[tuple[str, int]])
     """Path and step of tasks of which a time limit cut an attempt off: it may have had its effect,
     whatever the next one raised."""
-    resumed: dict[str, int]
+    resumed = Table(dict[str, int])
     """How often an operator has resumed the token of a path here."""
-    deaths: dict[str | CommandKey, int]
+    deaths = Table(dict[str | CommandKey, int])
     """By the path of the token that waits here, or by the key of a command."""
 
     def __init__(self, rid: int, id: str, digest: str, home: str) -> None:
         self.rid, self.id, self.digest, self.home = rid, id, digest, home
-        self.tokens = {}
-        self.made: tuple[str, ...] = ("tokens",)
-
-    def __getattr__(self, name: str) -> Any:
-        """Make a table at its first use: most runs need none, and a hundred thousand are open."""
-        if name not in RunState.__slots__:
-            raise AttributeError(name)
-        made: Any = set[Any]() if name in ("tombs", "cut_off") else {}
-        setattr(self, name, made)
-        self.made = (*self.made, name)
-        return made
+        self.tokens: dict[str, Token] = {}
+        self.made: dict[str, Any] = {}
 
     def peek(self, table: str) -> Mapping[Any, Any]:
         """Return a table to read, empty where there is none, without making one."""
-        return getattr(self, table) if table in self.made else NO_ROWS
+        return self.made.get(table, NO_ROWS)
 
     def forget(self, key: str | CommandKey, *tables: str) -> None:
         """Drop what is known of a path, or of a command, in tables, where there are any."""
         for table in tables:
             if table in self.made:
-                getattr(self, table).pop(key, None)
+                self.made[table].pop(key, None)
 
 
 def changed(token: Token, change: Change) -> Token:
@@ -175,7 +166,8 @@ def apply(state: RunState, record: Record) -> None:
             _move(state, record.path, record.change)
             _begin(state, record.forked, record.sent)
         case Ended():
-            state.forget(record.path, "tokens", "reports", "deaths", "progress", "resumed")
+            state.tokens.pop(record.path, None)
+            state.forget(record.path, "reports", "deaths", "progress", "resumed")
             state.away[record.path] = Trail(None, 0)
             report(state, record.path, record.outcome)
             _begin(state, (), record.sent)

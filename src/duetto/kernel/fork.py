@@ -26,6 +26,7 @@ from duetto.model.token import (
     Value,
     child_path,
     extended,
+    kept,
 )
 
 Forking = Parallel | ForEach | Race | Call
@@ -223,7 +224,7 @@ def _across(program: Program, callee: Program, value: Value, type_index: int) ->
     """Return a called workflow's result as a value of the caller: types are per definition."""
     ours, theirs = program.plans[type_index], callee.plans[value.type]
     if ours is theirs:
-        return Value(type_index, value.data, value.live)
+        return kept(type_index, value.data, value.live)
     return program.pack(callee.load(value), type_index)
 
 

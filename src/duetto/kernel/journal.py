@@ -9,25 +9,18 @@ import msgspec
 from duetto.errors import StoreDamaged
 from duetto.model.message import Message
 from duetto.model.record import Record
-from duetto.model.token import Entry, Outcome, Undo, Value, entries, extended
+from duetto.model.token import Entry, Outcome, Undo, entries, extended
 
 T = TypeVar("T")
 
 
 def _to_wire(value: object) -> object:
-    match value:
-        case Value():
-            return (value.type, value.data)
-        case Undo():
-            return entries(value)
-        case _:
-            raise NotImplementedError(f"{type(value).__name__} is not part of a record")
+    if isinstance(value, Undo):
+        return entries(value)
+    raise NotImplementedError(f"{type(value).__name__} is not part of a record")
 
 
 def _from_wire(kind: type, value: Any) -> object:
-    if kind is Value:
-        type_index, data = value
-        return Value(type_index, data)
     if kind is Undo:
         return extended(None, tuple(msgspec.convert(cast("list[Any]", value), tuple[Entry, ...])))
     raise NotImplementedError(f"{kind.__name__} is not part of a record")

@@ -50,7 +50,7 @@ from duetto.model.definition import (
 )
 from duetto.model.expression import Name
 from duetto.model.placement import Placement
-from duetto.model.token import OPEN, Error, Goto, OnUndo, Token, Value
+from duetto.model.token import OPEN, Error, Goto, OnUndo, Token, Value, kept
 
 FORKED = -2
 """The type of the hidden variable with the arguments of children that have not begun."""
@@ -126,9 +126,10 @@ class Linked:
 
     def place(self, placement: Placement, task: str) -> str:
         """Return the participant for the task of this node."""
-        if self.placed is None or self.placed[0] is not placement:
-            self.placed = (placement, placement.of(task))
-        return self.placed[1]
+        placed = self.placed
+        if placed is None or placed[0] is not placement:
+            placed = self.placed = (placement, placement.of(task))
+        return placed[1]
 
 
 def _nothing(_: Environment) -> Any:
@@ -203,7 +204,7 @@ class Program:
         """Return the stored form of a value. Raises ValueRefused or LimitExceeded."""
         data = self.plans[type_index].encode(live)
         keep = self.shares[type_index] or type(live) in SCALARS
-        return Value(type_index, data, live if keep else OPEN)
+        return kept(type_index, data, live if keep else OPEN)
 
     def bind(self, region: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Value]:
         """Return the variables of a region that begins with these arguments. Raises TypeError."""

@@ -22,7 +22,7 @@ class Begin(Struct, frozen=True):
     begun: bool = True
 
 
-class TaskCompleted(Struct, frozen=True):
+class TaskCompleted(Struct, frozen=True, gc=False):
     """The task that the token waits for has a result, stored with this transition."""
 
     result: Value
@@ -101,7 +101,7 @@ Input = (
 )
 
 
-class CallTask(Struct, frozen=True):
+class CallTask(Struct, frozen=True, gc=False):
     """Run a task, or send a command for it, with live `args` and `kwargs`, or with `packed` ones.
 
     `pure` says that they may be evaluated again: else they are kept with the token. `stored` are
@@ -161,7 +161,7 @@ class CancelChildren(Struct, frozen=True):
 Effect = CallTask | CallUndo | Subscribe | Publish | Fork | Report | CancelChildren
 
 
-class Change(Struct, frozen=True, array_like=True):
+class Change(Struct, frozen=True, array_like=True, gc=False):
     """What a transition changed of a token, enough to make the new token from the old.
 
     `frames` and `heard` are None where they are as before. The undo list keeps its oldest
@@ -181,7 +181,7 @@ class Change(Struct, frozen=True, array_like=True):
     heard: dict[str, int] | None = None
 
 
-class Transition(Struct, frozen=True):
+class Transition(Struct, frozen=True, gc=False):
     """What becomes of a token: the new one (None once it has ended), the change that leads to it,
     and the effects to act on once it is committed. `wake` is the next instant (ms since the
     epoch) at which the token must be Woken, 0 for none."""

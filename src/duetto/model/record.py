@@ -28,7 +28,7 @@ class Started(Struct, frozen=True, array_like=True, tag="s"):
     sent: tuple[Message, ...] = ()
 
 
-class TaskEnded(Struct, frozen=True, array_like=True, tag="t"):
+class TaskEnded(Struct, frozen=True, array_like=True, tag="t", gc=False):
     """A local task ended, and the token moved on. `result` is empty where `change` writes it to
     the variable `into`, `args` is empty where no compensation will need them."""
 

@@ -1,4 +1,8 @@
-"""A thread of control in a run: where it is, what is still needed, what is to be undone."""
+"""A thread of control in a run: where it is, what is still needed, what is to be undone.
+
+What each step makes anew is data that can be in no cycle: `gc=False` spares the collector from
+looking through it.
+"""
 
 from __future__ import annotations
 
@@ -16,29 +20,38 @@ OPEN: Final[Any] = object()
 """The live form of a value that is only stored."""
 
 
-class Value:
+class Beside:
+    """Room beside the fields of a struct, which are stored: this is not."""
+
+    __slots__ = ("live",)
+    live: Any
+
+
+class Value(Beside, Struct, array_like=True, gc=False):
     """A stored value: the index of its type, its bytes, and its live form where that is kept.
 
     Only immutable values keep a live form, so that nobody can change what others read; the rest
     are decoded at each read. `data` is msgpack, in the layout of the type.
     """
 
-    __slots__ = ("data", "live", "type")
+    type: int
+    data: bytes
 
-    def __init__(self, type: int, data: bytes, live: Any = OPEN) -> None:
-        self.type, self.data, self.live = type, data, live
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Value) and (self.type, self.data) == (other.type, other.data)
+    def __post_init__(self) -> None:
+        self.live = OPEN
 
     def __hash__(self) -> int:
         return hash((self.type, self.data))
 
-    def __repr__(self) -> str:
-        return f"Value({self.type}, {self.data!r})"
+
+def kept(type: int, data: bytes, live: Any) -> Value:
+    """Return a value with its live form, or OPEN where that is not kept."""
+    value = Value(type, data)
+    value.live = live
+    return value
 
 
-NONE = Value(DYNAMIC, b"\xc0", None)
+NONE = kept(DYNAMIC, b"\xc0", None)
 """The value None."""
 
 
@@ -57,7 +70,7 @@ class Error(Struct, frozen=True, array_like=True):
     cause: Error | None = None
 
 
-class Entry(Struct, frozen=True, array_like=True):
+class Entry(Struct, frozen=True, array_like=True, gc=False):
     """A task to undo: its key is (run, path, step); `unknown` where it was interrupted."""
 
     path: str
@@ -183,7 +196,7 @@ class Parked(Struct, frozen=True, array_like=True, tag="p"):
 Rest = Ready | OnTask | OnTimer | OnEvent | OnChildren | OnUndo | Parked
 
 
-class Token(Struct, frozen=True, array_like=True):
+class Token(Struct, frozen=True, array_like=True, gc=False):
     """A thread of control. `path` is structural: `/`, `/2[0]`, `/2[1]/5[0]`: (step, branch) pairs.
 
     `definition` is the digest and `region` the index of what it walks. `at` is its participant,
@@ -258,6 +271,8 @@ def task_key(run: str, path: str, step: int) -> str:
 
 def entries(undo: Undo | None, above: int = 0) -> tuple[Entry, ...]:
     """Return the entries of a list down to the size `above`, oldest first."""
+    if undo is None:
+        return ()
     found: list[Entry] = []
     while undo is not None and undo.size > above:
         found.append(undo.entry)

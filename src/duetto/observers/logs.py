@@ -27,6 +27,9 @@ from duetto.observer import (
 
 log = logging.getLogger("duetto")
 
+OFTEN = frozenset[type[Signal]]({RunStarted, RunEnded})
+"""Noted for each run, and only where somebody debugs."""
+
 IDS_SHOWN_MAX = 20
 """Unfinished runs named in one line; the rest is counted."""
 
@@ -57,6 +60,8 @@ class LogObserver:
     """Logs to the logger `duetto`: what needs somebody is a warning, the rest is information."""
 
     def note(self, signal: Signal, /) -> None:
+        if type(signal) in OFTEN and not log.isEnabledFor(logging.DEBUG):
+            return
         match signal:
             case RunStarted(run, workflow):
                 log.debug("run %s of %s started", run, workflow)

@@ -26,9 +26,10 @@ from duetto.model.token import (
     Outcome,
     Token,
     Value,
+    kept,
 )
 from duetto.observer import AttemptFailedSignal, LoopBlocked
-from duetto.runtime.attempt import Attempt, Place
+from duetto.runtime.attempt import Attempt, Place, Then
 from duetto.runtime.cause import Cause
 from duetto.runtime.desk import Desk
 from duetto.runtime.reaction import Reaction
@@ -44,6 +45,9 @@ class Attempts:
         self.desk, self.tokens, self.timers = desk, tokens, timers
         self.running: dict[Place, Attempt] = {}
         self.settling: dict[Place, list[Callable[[], None]]] = {}
+        # Bound once, and not for each attempt.
+        self._then: Then = self._task_ended
+        self._report = self._progress
 
     # -- beginning
 
@@ -65,31 +69,30 @@ class Attempts:
     def begin_stored(self, run: RunState, token: Token, effect: Effect) -> bool:
         """Call a task here whose arguments are variables of the right types, so that nothing has
         to be encoded; return whether that was what the effect asks for."""
-        desk = self.desk
-        if type(effect) is not CallTask or not effect.stored or effect.due:
+        if type(effect) is not CallTask or effect.due:
             return False
+        desk, stored = self.desk, effect.stored
         handle = desk.local_tasks.get(effect.task)
-        if handle is None or token.at not in desk.participants:
+        if not stored or handle is None or token.at not in desk.participants:
             return False
-        if not handle.takes(effect.stored, desk.programs.program(token.definition).plans):
+        if not handle.takes(stored, desk.programs.program(token.definition).plans):
             return False
         path = token.path
-        self.invoke(
-            Attempt(
-                run,
-                path,
-                token.step,
-                handle,
-                self._task_ended,
-                path,
-                effect.attempt,
-                b"",
-                effect.stored,
-                effect.args,
-                effect.kwargs,
-                effect.deadline,
-            )
+        attempt = Attempt(
+            run,
+            path,
+            token.step,
+            handle,
+            self._then,
+            path,
+            effect.attempt,
+            b"",
+            stored,
+            effect.args,
+            effect.kwargs,
+            effect.deadline,
         )
+        self.invoke(attempt)
         return True
 
     def packed(self, token: Token) -> bytes | DuettoError:
@@ -124,9 +127,7 @@ class Attempts:
             self.timers.arm(effect.due, run.id, token.path, token.step)
             return None
         path = token.path
-        attempt = Attempt(
-            run, path, token.step, handle, self._task_ended, path, effect.attempt, packed
-        )
+        attempt = Attempt(run, path, token.step, handle, self._then, path, effect.attempt, packed)
         try:
             if effect.packed:
                 ordered = handle.unpack(effect.packed)
@@ -168,7 +169,7 @@ class Attempts:
 
     def invoke(self, attempt: Attempt) -> None:
         """Run an attempt once what was written until now is durable."""
-        attempt.report = self._progress
+        attempt.report = self._report
         if not attempt.undo:
             self.running[attempt.place] = attempt
         desk = self.desk
@@ -236,7 +237,7 @@ class Attempts:
             if self.desk.stopping and isinstance(error, asyncio.CancelledError):
                 return
             error = as_failure(attempt, error)
-        if isinstance(attempt, Reaction):
+        if not isinstance(attempt, Attempt):
             attempt.then(attempt, result, error)
             return
         if not attempt.undo:
@@ -282,22 +283,18 @@ class Attempts:
         self, attempt: Attempt, program: Program, node: Task, result: Any
     ) -> tuple[Value, Cause]:
         """Return a result as it is stored, and what its record says. Raises ValueRefused."""
-        handle = attempt.handle
-        stored = handle.result.encode(result)
-        cause = Cause(
-            "completed",
-            task=node.task,
-            step=attempt.step,
-            attempt=attempt.number,
-            took=attempt.took,
-        )
-        if node.into is None:
+        plan = attempt.handle.result
+        stored = plan.encode(result)
+        into, name = node.into, ""
+        if into is None:
             value = NONE
-        elif program.plans[node.into.type] is handle.result:
-            value = Value(node.into.type, stored, result if handle.result.immutable else OPEN)
-            cause.into, cause.value = node.into.name, value
+        elif program.plans[into.type] is plan:
+            value, name = kept(into.type, stored, result if plan.immutable else OPEN), into.name
         else:
-            value = program.pack(result, node.into.type)
+            value = program.pack(result, into.type)
+        cause = Cause(
+            "completed", "", node.task, attempt.step, attempt.number, attempt.took, name, value
+        )
         if node.undoable:
             cause.result, cause.args = stored, attempt.packed
         return value, cause

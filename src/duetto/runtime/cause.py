@@ -7,7 +7,7 @@ from msgspec import Struct
 from duetto.model.token import Error, Value
 
 
-class Cause(Struct):
+class Cause(Struct, gc=False):
     """`name` is the cause of a Moved; where `task` is set, a local task ended.
 
     `value` was written to the variable `into`, and is the stored `result` as well; `args` are kept

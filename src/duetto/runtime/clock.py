@@ -23,4 +23,4 @@ class SystemClock:
         return self._random.random()
 
     def draw_id(self) -> str:
-        return f"{self.now_ms():011x}{self._random.getrandbits(RANDOM_BITS):020x}"
+        return f"{self.now_ms() << RANDOM_BITS | self._random.getrandbits(RANDOM_BITS):031x}"

@@ -79,7 +79,7 @@ from duetto.runtime.tokens import NO_EVENTS
 from duetto.runtime.undoing import Undoing
 from duetto.store import Store
 
-INTERRUPTS = (Cancel, Resume, Woken)
+INTERRUPTS = frozenset[type[Input]]({Cancel, Resume, Woken})
 STATUS_OF: dict[type[Outcome], int] = {Completed: COMPLETED, Failed: FAILED, Stopped: CANCELLED}
 
 
@@ -141,17 +141,16 @@ class Host(Desk):
         self, run: RunState, token: Token, program: Program, input: Input, cause: Cause
     ) -> None:
         """Do the same for a token and its program, which are at hand."""
-        interrupts = token.cancelled or isinstance(input, INTERRUPTS)
-        if interrupts and isinstance(awaited(token), OnTask):
+        interrupts = type(input) in INTERRUPTS
+        if (interrupts or token.cancelled) and isinstance(awaited(token), OnTask):
             unfit = self._keep_arguments(run, token, cause)
-            if unfit is not None and isinstance(input, INTERRUPTS):
+            if unfit is not None and interrupts:
                 self._wait_for_code(run, token, input, unfit)
                 return
             if isinstance(input, Cancel | Resume):
                 input = replace(input, begun=may_have_begun(run, token, program, self.participants))
-        cause.at = self.clock.now_ms()
-        transition = advance(program, self.placement, token, input, cause.at)
-        self.take(run, token, transition, cause)
+        now = cause.at = self.clock.now_ms()
+        self.take(run, token, advance(program, self.placement, token, input, now), cause)
 
     def _note_cancelled(self, run: RunState, token: Token) -> None:
         """A token that cannot be advanced here acts on its cancel once its definition is back."""
@@ -216,10 +215,12 @@ class Host(Desk):
         run.tokens[token.path] = token
         if isinstance(token.rest, Parked):
             self._note_parked(run, token.path, token.rest)
-        change = self._effects(run, token, transition.change, transition.effects, cascade)
         if transition.wake:
             self.timers.arm(transition.wake, run.id, token.path, token.step)
-        return change
+        effects = transition.effects
+        if len(effects) == 1 and self.attempts.begin_stored(run, token, effects[0]):
+            return transition.change
+        return self._effects(run, token, transition.change, effects, cascade)
 
     def begin_held(self, run: RunState, token: Token, transition: Transition) -> None:
         """Begin what an arrived token came for, its arrival not yet written."""
@@ -232,8 +233,7 @@ class Host(Desk):
     def _record(
         self, run: RunState, path: str, change: Change, cause: Cause, cascade: Cascade
     ) -> Record:
-        forked = self.begun(run, cascade) if cascade.forked else ()
-        sent = cascade.sent
+        forked, sent = self.begun(run, cascade), cascade.sent
         at = cause.at or self.clock.now_ms()
         if cause.task:
             into = cause.into if change.writes.get(cause.into) is cause.value else ""
@@ -252,13 +252,13 @@ class Host(Desk):
                 forked,
                 sent,
             )
-        interrupted = cause.step if cause.args else 0
-        return Moved(
-            path, at, cause.name, change, cause.note, interrupted, cause.args, forked, sent
-        )
+        step = cause.step if cause.args else 0  # of what was interrupted
+        return Moved(path, at, cause.name, change, cause.note, step, cause.args, forked, sent)
 
     def begun(self, run: RunState, cascade: Cascade) -> tuple[Token, ...]:
         """Return the children that began and are still here, as they rest."""
+        if not cascade.forked:
+            return ()
         return tuple(run.tokens[child] for child in cascade.forked if child in run.tokens)
 
     def follow(self, run: RunState, cascade: Cascade) -> None:

@@ -123,10 +123,12 @@ class TaskHandle:
         own = self.plans
         if not self.simple or len(stored) != len(own):
             return False
+        if len(own) == 1:
+            return plans[stored[0].type] is own[0]
         for plan, value in zip(own, stored, strict=False):
             if plans[value.type] is not plan:
                 return False
-        return len(own) == 1 or sum([len(value.data) for value in stored]) < VALUE_BYTES_MAX
+        return sum([len(value.data) for value in stored]) < VALUE_BYTES_MAX
 
     def _refuse(self, ordered: tuple[Any, ...]) -> None:
         for name, plan, value in zip(self.names, self.plans, ordered, strict=True):

@@ -138,7 +138,11 @@ class _Region:
         self.nodes: list[Node | None] = [None]
         end = self.add(Return(x.Name("x"), workflow.type))
         entry = self.block(body, OUTERMOST, end)
-        self.nodes[0] = Assign(x.Const(None), next=entry)
+        first = self.nodes[-1]
+        if entry == len(self.nodes) - 1 and isinstance(first, Task):
+            self.nodes[0] = self.nodes.pop()  # nothing else leads there
+        else:
+            self.nodes[0] = Assign(x.Const(None), next=entry)
 
     def region(self) -> Region:
         parameters = tuple(Parameter(name, self.workflow.type) for name in b.VARIABLES)
