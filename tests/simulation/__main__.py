@@ -15,8 +15,6 @@ from multiprocessing import cpu_count
 from pathlib import Path
 from random import Random
 
-import msgspec
-
 from duetto.testing.simulation import CLASSES, Scenario, draw
 from duetto.testing.simulation import events as simulated_events
 from duetto.testing.simulation.events import EVENT_CLASSES, EventScenario
@@ -24,8 +22,8 @@ from tests.simulation import regressions
 from tests.simulation.against_python import Sources, compare
 from tests.simulation.events.replaying import replay as replay_events
 from tests.simulation.quiet import quietly
-from tests.simulation.regressions import Regression
-from tests.simulation.replaying import FOLDER, read, replay
+from tests.simulation.regressions import Regression, scenario_of
+from tests.simulation.replaying import FOLDER, replay
 from tests.simulation.series import PYTHON, Series, run
 from tests.simulation.shrinking import SECONDS_MAX
 from tests.simulation.sources import Source
@@ -92,11 +90,9 @@ def one(kind: str, options: Namespace) -> int:
 def of_file(options: Namespace) -> int:
     """Replay the scenario of a file, whatever it is of."""
     file: Path = options.scenario
-    try:
-        scenario = read(file)
-    except msgspec.ValidationError:
-        of_events = simulated_events.from_json(file.read_bytes())
-        return events_again(of_events, file.stem, options)
+    scenario = scenario_of(file.read_bytes())
+    if isinstance(scenario, EventScenario):
+        return events_again(scenario, file.stem, options)
     return again(scenario, file.stem, options)
 
 
@@ -116,7 +112,7 @@ def keep(name: str, taught: str, file: Path | None) -> int:
     if file is None or not taught:
         print("--keep needs --scenario FILE, and a line on what it taught", file=sys.stderr)
         return 2
-    regressions.write(name, Regression(taught, read(file)))
+    regressions.write(name, Regression(taught, scenario_of(file.read_bytes())))
     return 0
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from duetto.testing.simulation import Scenario
+from duetto.testing.simulation import Scenario, events, from_json
+from duetto.testing.simulation.events import EventScenario
 
 FOLDER = Path(__file__).with_name("regressions")
 
@@ -16,7 +17,12 @@ class Regression(Struct, frozen=True):
     """A scenario, and what it taught."""
 
     taught: str
-    scenario: Scenario
+    scenario: Scenario | EventScenario
+
+
+class _Kept(Struct):
+    taught: str
+    scenario: msgspec.Raw
 
 
 def names() -> list[str]:
@@ -26,7 +32,18 @@ def names() -> list[str]:
 
 def read(name: str) -> Regression:
     """Return a regression by its name."""
-    return msgspec.json.decode((FOLDER / f"{name}.json").read_bytes(), type=Regression)
+    kept = msgspec.json.decode((FOLDER / f"{name}.json").read_bytes(), type=_Kept)
+    return Regression(kept.taught, scenario_of(bytes(kept.scenario)))
+
+
+def scenario_of(data: bytes) -> Scenario | EventScenario:
+    """Return the scenario that was written, of tokens or of events, or that of a regression."""
+    if "taught" in msgspec.json.decode(data, type=dict[str, msgspec.Raw]):
+        return scenario_of(bytes(msgspec.json.decode(data, type=_Kept).scenario))
+    try:
+        return from_json(data)
+    except msgspec.ValidationError:
+        return events.from_json(data)
 
 
 def write(name: str, regression: Regression) -> None:

@@ -9,16 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from duetto.drawing import sequence_svg, sequence_text
 from duetto.drawing.sequence import Chart
 from duetto.testing.recorder import Recorder
-from duetto.testing.simulation import Scenario, World, from_json, timeline, to_json, world
+from duetto.testing.simulation import Scenario, World, timeline, to_json, world
 from tests.simulation.printing import described
 from tests.simulation.reference import Wrong
-from tests.simulation.regressions import Regression
 from tests.simulation.shrinking import SECONDS_MAX, Broken, Shrinking, breaks, broken
 from tests.simulation.smaller import size
 from tests.simulation.trying import hold
@@ -158,12 +156,3 @@ def show(scenario: Scenario, name: str, run: Seen, folder: Path, say: Say) -> No
     data.write_bytes(to_json(scenario) + b"\n")
     say(f"drawn     {drawing}")
     say(f"again     python -m tests.simulation --scenario {data}")
-
-
-def read(path: Path) -> Scenario:
-    """Return the scenario of a file, which may be a regression's."""
-    data = path.read_bytes()
-    try:
-        return from_json(data)
-    except msgspec.ValidationError:
-        return msgspec.json.decode(data, type=Regression).scenario

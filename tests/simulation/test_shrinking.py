@@ -14,7 +14,7 @@ import pytest
 from msgspec import structs
 
 from duetto.model.placement import Placement, choreography
-from duetto.testing.simulation import CLASSES, Scenario, World, draw, to_json
+from duetto.testing.simulation import CLASSES, Scenario, World, draw, from_json, to_json
 from duetto.testing.simulation import blocks as b
 from duetto.testing.simulation.blocks import Shape
 from duetto.testing.simulation.faults import CommitLost, Fault, MessageDoubled, MessageLost
@@ -27,8 +27,8 @@ from tests.simulation.__main__ import main
 from tests.simulation.printing import described, fault_told, in_words, source
 from tests.simulation.quiet import quietly
 from tests.simulation.reference import Wrong
-from tests.simulation.regressions import Regression
-from tests.simulation.replaying import impatient, read, replay
+from tests.simulation.regressions import Regression, scenario_of
+from tests.simulation.replaying import impatient, replay
 from tests.simulation.shrinking import Broken, Shrinking, breaks, shrink
 from tests.simulation.smaller import ends, is_sound, size, smaller, with_children
 from tests.simulation.trying import hold
@@ -77,7 +77,7 @@ def test_a_failing_seed_is_replayed_shrunk_printed_and_drawn(tmp_path: Path) -> 
     with without("call-after"):
         scenario, found = noticed("crashes", lambda each, _: len(each.faults) > 2)
         assert replay(scenario, "crashes-7", folder=tmp_path, say=said.append) == 1
-        small = read(tmp_path / "crashes-7.json")
+        small = from_json((tmp_path / "crashes-7.json").read_bytes())
         assert breaks(hold, small) == found, "what is written breaks the same"
     text = "\n".join(said)
     assert source(small.block) in text
@@ -99,7 +99,7 @@ def test_what_keeps_every_promise_is_shown_as_it_is(tmp_path: Path) -> None:
     said: list[str] = []
     scenario = draw(3, "placements")
     assert replay(scenario, "placements-3", folder=tmp_path, say=said.append) == 0
-    assert read(tmp_path / "placements-3.json") == scenario
+    assert from_json((tmp_path / "placements-3.json").read_bytes()) == scenario
     assert "every promise is kept" in said[0]
 
 
@@ -136,7 +136,7 @@ def test_a_scenario_is_kept_as_a_regression_with_what_it_taught(
     assert main() == 0
     assert regressions.names() == ["needles"]
     assert regressions.read("needles") == Regression("that hay is dry", haystack())
-    assert read(regressions.FOLDER / "needles.json") == haystack()
+    assert scenario_of((regressions.FOLDER / "needles.json").read_bytes()) == haystack()
     monkeypatch.setattr(sys, "argv", ["x", "--keep", "needles", "that hay is dry"])
     assert main() == 2
     assert "--scenario FILE" in capsys.readouterr().err

@@ -8,9 +8,11 @@ from msgspec.structs import replace
 from duetto.model.placement import Placement, choreography, hybrid, orchestration
 from duetto.testing.simulation import CLASSES, Scenario, draw, from_json, to_json
 from duetto.testing.simulation.blocks import Fail, First, Saga, Sequence, Sleep, Step, Together
+from duetto.testing.simulation.events import EventScenario
 from duetto.testing.simulation.faults import MessageForgotten
 from duetto.testing.simulation.scenario import APART, PARTICIPANTS
 from tests.simulation import regressions
+from tests.simulation.events.trying import hold as hold_events
 from tests.simulation.trying import Counts, hold, trial
 
 NODES = (
@@ -44,7 +46,10 @@ def test_generated_workflows_end_as_the_plain_interpreter_says(kind: str) -> Non
 def test_what_was_once_wrong_stays_right(name: str) -> None:
     regression = regressions.read(name)
     assert regression.taught
-    hold(regression.scenario)
+    if isinstance(regression.scenario, EventScenario):
+        hold_events(regression.scenario)
+    else:
+        hold(regression.scenario)
 
 
 @pytest.mark.parametrize("kind", CLASSES)

@@ -218,9 +218,12 @@ class Book:
         for name, sealed in batch.state.items():
             if sealed is not None and name.startswith(f"held/{handler}/"):
                 row = held_of(unseal(sealed))
-                is_done = (handler, row.event.name) in self.over
+                is_behind = (handler, row.event.name) in self.over or any(
+                    letter.handler == handler and kept.event.name == row.event.name
+                    for letter, kept in self.held.items()
+                )
                 is_asked = replay.picked.key in ("", row.event.key)
-                if row.replay == str(replay.number) and is_done and is_asked:
+                if row.replay == str(replay.number) and is_behind and is_asked:
                     yield row
 
     def _published(self, sealed: bytes) -> Known | None:
