@@ -38,6 +38,16 @@ async def test_another_input_under_the_same_id_is_a_conflict() -> None:
         assert caught.value.found == "a run of sell"
 
 
+async def test_a_drawn_id_is_taken_as_a_given_one_is(stage: Stage) -> None:
+    async with shop() as app:
+        id = (await app.start_async(sell, "tea")).id
+        assert await app.run_async(sell, "tea", id=id) == Ticket("tea", 100)
+        with pytest.raises(ConflictError) as caught:
+            await app.start_async(sell, "cup", id=id)
+        assert caught.value.found == "sell with another input"
+        assert stage.calls == ["pick tea", "pay tea", "pack tea"]
+
+
 async def test_the_id_of_an_ended_run_stays_taken_after_a_restart(stage: Stage) -> None:
     store = MemoryStore()
     async with shop(store) as app:

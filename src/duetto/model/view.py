@@ -23,7 +23,8 @@ class RunRow(Struct, frozen=True):
     """The record of a run as a store keeps it; instants in ms since the epoch.
 
     `rid` is dense and local to a store. `input` and `result` are packed; `result` is an Outcome.
-    `identity` is the digest of workflow name and input: another one under the same id conflicts.
+    `identity` is the digest of workflow name and input: another one under the same id conflicts. It
+    is empty where the id was drawn: whoever asks for that is compared with the row itself.
     """
 
     rid: int

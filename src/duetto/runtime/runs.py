@@ -76,10 +76,10 @@ def start(
     variables = _bound(program, args, kwargs)
     packed = pack_input(variables)
     name = program.definition.name
-    identity = identity_of(name, packed)
+    identity = b"" if drawn else identity_of(name, packed)
     known = None if drawn else _known(host, id)
     if known is not None:
-        if known.identity != identity:
+        if (known.identity or identity_of(known.workflow, known.input)) != identity:
             raise _conflict(known, name)
         return known
     now = host.clock.now_ms()
